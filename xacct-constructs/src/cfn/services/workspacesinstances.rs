@@ -25,23 +25,23 @@ impl CfnVolumeProps {
 }
 impl<R0> CfnVolumeProps<R0> {
     /// `AvailabilityZone`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volume.html#cfn-workspacesinstances-volume-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> CfnVolumeProps<Set> { CfnVolumeProps(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> CfnVolumeProps<Set> { CfnVolumeProps(put(self.0, "AvailabilityZone", value), Phase) }
     /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volume.html#cfn-workspacesinstances-volume-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value), Phase) }
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volume.html#cfn-workspacesinstances-volume-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value), Phase) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volume.html#cfn-workspacesinstances-volume-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value), Phase) }
     /// `SizeInGB`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volume.html#cfn-workspacesinstances-volume-sizeingb)
-    pub fn size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGB", value.into_expr()), Phase) }
+    pub fn size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGB", value), Phase) }
     /// `SnapshotId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volume.html#cfn-workspacesinstances-volume-snapshotid)
-    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value), Phase) }
     /// `TagSpecifications`: list of `TagSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volume.html#cfn-workspacesinstances-volume-tagspecifications)
-    pub fn tag_specifications(self, value: impl Arg<Arr<volume::TagSpecification>>) -> Self { Self(put(self.0, "TagSpecifications", value.into_expr()), Phase) }
+    pub fn tag_specifications(self, value: impl Arg<Arr<volume::TagSpecification>>) -> Self { Self(put(self.0, "TagSpecifications", value), Phase) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volume.html#cfn-workspacesinstances-volume-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value), Phase) }
     /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volume.html#cfn-workspacesinstances-volume-volumetype)
-    pub fn volume_type(self, value: impl Arg<volume::VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
+    pub fn volume_type(self, value: impl Arg<volume::VolumeType>) -> Self { Self(put(self.0, "VolumeType", value), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkspacesInstances::Volume`.
@@ -53,9 +53,9 @@ impl TagSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceType`: `ResourceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-volume-tagspecification.html#cfn-workspacesinstances-volume-tagspecification-resourcetype)
-    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value)) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-volume-tagspecification.html#cfn-workspacesinstances-volume-tagspecification-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for TagSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ResourceType` allows.
@@ -82,13 +82,13 @@ impl CfnVolumeAssociationProps {
 }
 impl<R0, R1, R2> CfnVolumeAssociationProps<R0, R1, R2> {
     /// `Device`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volumeassociation.html#cfn-workspacesinstances-volumeassociation-device)
-    pub fn device(self, value: impl Arg<str>) -> CfnVolumeAssociationProps<Set, R1, R2> { CfnVolumeAssociationProps(put(self.0, "Device", value.into_expr()), Phase) }
+    pub fn device(self, value: impl Arg<str>) -> CfnVolumeAssociationProps<Set, R1, R2> { CfnVolumeAssociationProps(put(self.0, "Device", value), Phase) }
     /// `DisassociateMode`: `DisassociateMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volumeassociation.html#cfn-workspacesinstances-volumeassociation-disassociatemode)
-    pub fn disassociate_mode(self, value: impl Arg<volume_association::DisassociateMode>) -> Self { Self(put(self.0, "DisassociateMode", value.into_expr()), Phase) }
+    pub fn disassociate_mode(self, value: impl Arg<volume_association::DisassociateMode>) -> Self { Self(put(self.0, "DisassociateMode", value), Phase) }
     /// `VolumeId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volumeassociation.html#cfn-workspacesinstances-volumeassociation-volumeid)
-    pub fn volume_id(self, value: impl Arg<str>) -> CfnVolumeAssociationProps<R0, Set, R2> { CfnVolumeAssociationProps(put(self.0, "VolumeId", value.into_expr()), Phase) }
+    pub fn volume_id(self, value: impl Arg<str>) -> CfnVolumeAssociationProps<R0, Set, R2> { CfnVolumeAssociationProps(put(self.0, "VolumeId", value), Phase) }
     /// `WorkspaceInstanceId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-volumeassociation.html#cfn-workspacesinstances-volumeassociation-workspaceinstanceid)
-    pub fn workspace_instance_id(self, value: impl Arg<str>) -> CfnVolumeAssociationProps<R0, R1, Set> { CfnVolumeAssociationProps(put(self.0, "WorkspaceInstanceId", value.into_expr()), Phase) }
+    pub fn workspace_instance_id(self, value: impl Arg<str>) -> CfnVolumeAssociationProps<R0, R1, Set> { CfnVolumeAssociationProps(put(self.0, "WorkspaceInstanceId", value), Phase) }
 }
 impl Done for CfnVolumeAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkspacesInstances::VolumeAssociation`.
@@ -122,9 +122,9 @@ impl CfnWorkspaceInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedInstance`: `ManagedInstance`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-workspaceinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance)
-    pub fn managed_instance(self, value: impl Arg<workspace_instance::ManagedInstance>) -> Self { Self(put(self.0, "ManagedInstance", value.into_expr())) }
+    pub fn managed_instance(self, value: impl Arg<workspace_instance::ManagedInstance>) -> Self { Self(put(self.0, "ManagedInstance", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesinstances-workspaceinstance.html#cfn-workspacesinstances-workspaceinstance-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnWorkspaceInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkspacesInstances::WorkspaceInstance`.
@@ -136,13 +136,13 @@ impl BlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-blockdevicemapping.html#cfn-workspacesinstances-workspaceinstance-blockdevicemapping-devicename)
-    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value)) }
     /// `Ebs`: `EbsBlockDevice`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-blockdevicemapping.html#cfn-workspacesinstances-workspaceinstance-blockdevicemapping-ebs)
-    pub fn ebs(self, value: impl Arg<EbsBlockDevice>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
+    pub fn ebs(self, value: impl Arg<EbsBlockDevice>) -> Self { Self(put(self.0, "Ebs", value)) }
     /// `NoDevice`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-blockdevicemapping.html#cfn-workspacesinstances-workspaceinstance-blockdevicemapping-nodevice)
-    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
+    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value)) }
     /// `VirtualName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-blockdevicemapping.html#cfn-workspacesinstances-workspaceinstance-blockdevicemapping-virtualname)
-    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value)) }
 }
 impl Done for BlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationSpecification` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-capacityreservationspecification.html)
@@ -151,9 +151,9 @@ impl CapacityReservationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationPreference`: `CapacityReservationPreference`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-capacityreservationspecification.html#cfn-workspacesinstances-workspaceinstance-capacityreservationspecification-capacityreservationpreference)
-    pub fn capacity_reservation_preference(self, value: impl Arg<CapacityReservationPreference>) -> Self { Self(put(self.0, "CapacityReservationPreference", value.into_expr())) }
+    pub fn capacity_reservation_preference(self, value: impl Arg<CapacityReservationPreference>) -> Self { Self(put(self.0, "CapacityReservationPreference", value)) }
     /// `CapacityReservationTarget`: `CapacityReservationTarget`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-capacityreservationspecification.html#cfn-workspacesinstances-workspaceinstance-capacityreservationspecification-capacityreservationtarget)
-    pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value.into_expr())) }
+    pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value)) }
 }
 impl Done for CapacityReservationSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationTarget` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-capacityreservationtarget.html)
@@ -162,9 +162,9 @@ impl CapacityReservationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-capacityreservationtarget.html#cfn-workspacesinstances-workspaceinstance-capacityreservationtarget-capacityreservationid)
-    pub fn capacity_reservation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationId", value.into_expr())) }
+    pub fn capacity_reservation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationId", value)) }
     /// `CapacityReservationResourceGroupArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-capacityreservationtarget.html#cfn-workspacesinstances-workspaceinstance-capacityreservationtarget-capacityreservationresourcegrouparn)
-    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value.into_expr())) }
+    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value)) }
 }
 impl Done for CapacityReservationTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CpuOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-cpuoptionsrequest.html)
@@ -173,9 +173,9 @@ impl CpuOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoreCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-cpuoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-cpuoptionsrequest-corecount)
-    pub fn core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoreCount", value.into_expr())) }
+    pub fn core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoreCount", value)) }
     /// `ThreadsPerCore`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-cpuoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-cpuoptionsrequest-threadspercore)
-    pub fn threads_per_core(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThreadsPerCore", value.into_expr())) }
+    pub fn threads_per_core(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThreadsPerCore", value)) }
 }
 impl Done for CpuOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreditSpecificationRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-creditspecificationrequest.html)
@@ -184,7 +184,7 @@ impl CreditSpecificationRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CpuCredits`: `CpuCredits`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-creditspecificationrequest.html#cfn-workspacesinstances-workspaceinstance-creditspecificationrequest-cpucredits)
-    pub fn cpu_credits(self, value: impl Arg<CpuCredits>) -> Self { Self(put(self.0, "CpuCredits", value.into_expr())) }
+    pub fn cpu_credits(self, value: impl Arg<CpuCredits>) -> Self { Self(put(self.0, "CpuCredits", value)) }
 }
 impl Done for CreditSpecificationRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EC2ManagedInstance` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ec2managedinstance.html)
@@ -193,7 +193,7 @@ impl EC2ManagedInstance {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ec2managedinstance.html#cfn-workspacesinstances-workspaceinstance-ec2managedinstance-instanceid)
-    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr())) }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value)) }
 }
 impl Done for EC2ManagedInstance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsBlockDevice` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ebsblockdevice.html)
@@ -202,17 +202,17 @@ impl EbsBlockDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encrypted`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ebsblockdevice.html#cfn-workspacesinstances-workspaceinstance-ebsblockdevice-encrypted)
-    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value)) }
     /// `Iops`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ebsblockdevice.html#cfn-workspacesinstances-workspaceinstance-ebsblockdevice-iops)
-    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value)) }
     /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ebsblockdevice.html#cfn-workspacesinstances-workspaceinstance-ebsblockdevice-kmskeyid)
-    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value)) }
     /// `Throughput`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ebsblockdevice.html#cfn-workspacesinstances-workspaceinstance-ebsblockdevice-throughput)
-    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value)) }
     /// `VolumeSize`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ebsblockdevice.html#cfn-workspacesinstances-workspaceinstance-ebsblockdevice-volumesize)
-    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value)) }
     /// `VolumeType`: `VolumeType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-ebsblockdevice.html#cfn-workspacesinstances-workspaceinstance-ebsblockdevice-volumetype)
-    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value)) }
 }
 impl Done for EbsBlockDevice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnclaveOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-enclaveoptionsrequest.html)
@@ -221,7 +221,7 @@ impl EnclaveOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-enclaveoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-enclaveoptionsrequest-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for EnclaveOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HibernationOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-hibernationoptionsrequest.html)
@@ -230,7 +230,7 @@ impl HibernationOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configured`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-hibernationoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-hibernationoptionsrequest-configured)
-    pub fn configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Configured", value.into_expr())) }
+    pub fn configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Configured", value)) }
 }
 impl Done for HibernationOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamInstanceProfileSpecification` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-iaminstanceprofilespecification.html)
@@ -239,9 +239,9 @@ impl IamInstanceProfileSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-iaminstanceprofilespecification.html#cfn-workspacesinstances-workspaceinstance-iaminstanceprofilespecification-arn)
-    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value)) }
     /// `Name`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-iaminstanceprofilespecification.html#cfn-workspacesinstances-workspaceinstance-iaminstanceprofilespecification-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value)) }
 }
 impl Done for IamInstanceProfileSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceMaintenanceOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancemaintenanceoptionsrequest.html)
@@ -250,7 +250,7 @@ impl InstanceMaintenanceOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoRecovery`: `AutoRecovery`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancemaintenanceoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-instancemaintenanceoptionsrequest-autorecovery)
-    pub fn auto_recovery(self, value: impl Arg<AutoRecovery>) -> Self { Self(put(self.0, "AutoRecovery", value.into_expr())) }
+    pub fn auto_recovery(self, value: impl Arg<AutoRecovery>) -> Self { Self(put(self.0, "AutoRecovery", value)) }
 }
 impl Done for InstanceMaintenanceOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceMetadataOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest.html)
@@ -259,15 +259,15 @@ impl InstanceMetadataOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpEndpoint`: `HttpEndpoint`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest-httpendpoint)
-    pub fn http_endpoint(self, value: impl Arg<HttpEndpoint>) -> Self { Self(put(self.0, "HttpEndpoint", value.into_expr())) }
+    pub fn http_endpoint(self, value: impl Arg<HttpEndpoint>) -> Self { Self(put(self.0, "HttpEndpoint", value)) }
     /// `HttpProtocolIpv6`: `HttpProtocolIpv6`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest-httpprotocolipv6)
-    pub fn http_protocol_ipv6(self, value: impl Arg<HttpProtocolIpv6>) -> Self { Self(put(self.0, "HttpProtocolIpv6", value.into_expr())) }
+    pub fn http_protocol_ipv6(self, value: impl Arg<HttpProtocolIpv6>) -> Self { Self(put(self.0, "HttpProtocolIpv6", value)) }
     /// `HttpPutResponseHopLimit`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest-httpputresponsehoplimit)
-    pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value.into_expr())) }
+    pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value)) }
     /// `HttpTokens`: `HttpTokens`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest-httptokens)
-    pub fn http_tokens(self, value: impl Arg<HttpTokens>) -> Self { Self(put(self.0, "HttpTokens", value.into_expr())) }
+    pub fn http_tokens(self, value: impl Arg<HttpTokens>) -> Self { Self(put(self.0, "HttpTokens", value)) }
     /// `InstanceMetadataTags`: `InstanceMetadataTags`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-instancemetadataoptionsrequest-instancemetadatatags)
-    pub fn instance_metadata_tags(self, value: impl Arg<InstanceMetadataTags>) -> Self { Self(put(self.0, "InstanceMetadataTags", value.into_expr())) }
+    pub fn instance_metadata_tags(self, value: impl Arg<InstanceMetadataTags>) -> Self { Self(put(self.0, "InstanceMetadataTags", value)) }
 }
 impl Done for InstanceMetadataOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceNetworkInterfaceSpecification` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancenetworkinterfacespecification.html)
@@ -276,13 +276,13 @@ impl InstanceNetworkInterfaceSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancenetworkinterfacespecification.html#cfn-workspacesinstances-workspaceinstance-instancenetworkinterfacespecification-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DeviceIndex`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancenetworkinterfacespecification.html#cfn-workspacesinstances-workspaceinstance-instancenetworkinterfacespecification-deviceindex)
-    pub fn device_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeviceIndex", value.into_expr())) }
+    pub fn device_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeviceIndex", value)) }
     /// `Groups`: list of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancenetworkinterfacespecification.html#cfn-workspacesinstances-workspaceinstance-instancenetworkinterfacespecification-groups)
-    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
+    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value)) }
     /// `SubnetId`: `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancenetworkinterfacespecification.html#cfn-workspacesinstances-workspaceinstance-instancenetworkinterfacespecification-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value)) }
 }
 impl Done for InstanceNetworkInterfaceSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceNetworkPerformanceOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancenetworkperformanceoptionsrequest.html)
@@ -291,7 +291,7 @@ impl InstanceNetworkPerformanceOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BandwidthWeighting`: `BandwidthWeighting`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-instancenetworkperformanceoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-instancenetworkperformanceoptionsrequest-bandwidthweighting)
-    pub fn bandwidth_weighting(self, value: impl Arg<BandwidthWeighting>) -> Self { Self(put(self.0, "BandwidthWeighting", value.into_expr())) }
+    pub fn bandwidth_weighting(self, value: impl Arg<BandwidthWeighting>) -> Self { Self(put(self.0, "BandwidthWeighting", value)) }
 }
 impl Done for InstanceNetworkPerformanceOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseConfigurationRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-licenseconfigurationrequest.html)
@@ -300,7 +300,7 @@ impl LicenseConfigurationRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LicenseConfigurationArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-licenseconfigurationrequest.html#cfn-workspacesinstances-workspaceinstance-licenseconfigurationrequest-licenseconfigurationarn)
-    pub fn license_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseConfigurationArn", value.into_expr())) }
+    pub fn license_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseConfigurationArn", value)) }
 }
 impl Done for LicenseConfigurationRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstance` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html)
@@ -311,55 +311,55 @@ impl ManagedInstance {
 }
 impl<R0, R1> ManagedInstance<R0, R1> {
     /// `BlockDeviceMappings`: list of `BlockDeviceMapping`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-blockdevicemappings)
-    pub fn block_device_mappings(self, value: impl Arg<Arr<BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
+    pub fn block_device_mappings(self, value: impl Arg<Arr<BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value), Phase) }
     /// `CapacityReservationSpecification`: `CapacityReservationSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-capacityreservationspecification)
-    pub fn capacity_reservation_specification(self, value: impl Arg<CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value.into_expr()), Phase) }
+    pub fn capacity_reservation_specification(self, value: impl Arg<CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value), Phase) }
     /// `CpuOptions`: `CpuOptionsRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-cpuoptions)
-    pub fn cpu_options(self, value: impl Arg<CpuOptionsRequest>) -> Self { Self(put(self.0, "CpuOptions", value.into_expr()), Phase) }
+    pub fn cpu_options(self, value: impl Arg<CpuOptionsRequest>) -> Self { Self(put(self.0, "CpuOptions", value), Phase) }
     /// `CreditSpecification`: `CreditSpecificationRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-creditspecification)
-    pub fn credit_specification(self, value: impl Arg<CreditSpecificationRequest>) -> Self { Self(put(self.0, "CreditSpecification", value.into_expr()), Phase) }
+    pub fn credit_specification(self, value: impl Arg<CreditSpecificationRequest>) -> Self { Self(put(self.0, "CreditSpecification", value), Phase) }
     /// `DisableApiStop`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-disableapistop)
-    pub fn disable_api_stop(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableApiStop", value.into_expr()), Phase) }
+    pub fn disable_api_stop(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableApiStop", value), Phase) }
     /// `EbsOptimized`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-ebsoptimized)
-    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr()), Phase) }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value), Phase) }
     /// `EnablePrimaryIpv6`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-enableprimaryipv6)
-    pub fn enable_primary_ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePrimaryIpv6", value.into_expr()), Phase) }
+    pub fn enable_primary_ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePrimaryIpv6", value), Phase) }
     /// `EnclaveOptions`: `EnclaveOptionsRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-enclaveoptions)
-    pub fn enclave_options(self, value: impl Arg<EnclaveOptionsRequest>) -> Self { Self(put(self.0, "EnclaveOptions", value.into_expr()), Phase) }
+    pub fn enclave_options(self, value: impl Arg<EnclaveOptionsRequest>) -> Self { Self(put(self.0, "EnclaveOptions", value), Phase) }
     /// `HibernationOptions`: `HibernationOptionsRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-hibernationoptions)
-    pub fn hibernation_options(self, value: impl Arg<HibernationOptionsRequest>) -> Self { Self(put(self.0, "HibernationOptions", value.into_expr()), Phase) }
+    pub fn hibernation_options(self, value: impl Arg<HibernationOptionsRequest>) -> Self { Self(put(self.0, "HibernationOptions", value), Phase) }
     /// `IamInstanceProfile`: `IamInstanceProfileSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-iaminstanceprofile)
-    pub fn iam_instance_profile(self, value: impl Arg<IamInstanceProfileSpecification>) -> Self { Self(put(self.0, "IamInstanceProfile", value.into_expr()), Phase) }
+    pub fn iam_instance_profile(self, value: impl Arg<IamInstanceProfileSpecification>) -> Self { Self(put(self.0, "IamInstanceProfile", value), Phase) }
     /// `ImageId`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-imageid)
-    pub fn image_id(self, value: impl Arg<str>) -> ManagedInstance<Set, R1> { ManagedInstance(put(self.0, "ImageId", value.into_expr()), Phase) }
+    pub fn image_id(self, value: impl Arg<str>) -> ManagedInstance<Set, R1> { ManagedInstance(put(self.0, "ImageId", value), Phase) }
     /// `InstanceType`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-instancetype)
-    pub fn instance_type(self, value: impl Arg<str>) -> ManagedInstance<R0, Set> { ManagedInstance(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> ManagedInstance<R0, Set> { ManagedInstance(put(self.0, "InstanceType", value), Phase) }
     /// `Ipv6AddressCount`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-ipv6addresscount)
-    pub fn ipv6_address_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv6AddressCount", value.into_expr()), Phase) }
+    pub fn ipv6_address_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv6AddressCount", value), Phase) }
     /// `KeyName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-keyname)
-    pub fn key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyName", value.into_expr()), Phase) }
+    pub fn key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyName", value), Phase) }
     /// `LicenseSpecifications`: list of `LicenseConfigurationRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-licensespecifications)
-    pub fn license_specifications(self, value: impl Arg<Arr<LicenseConfigurationRequest>>) -> Self { Self(put(self.0, "LicenseSpecifications", value.into_expr()), Phase) }
+    pub fn license_specifications(self, value: impl Arg<Arr<LicenseConfigurationRequest>>) -> Self { Self(put(self.0, "LicenseSpecifications", value), Phase) }
     /// `MaintenanceOptions`: `InstanceMaintenanceOptionsRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-maintenanceoptions)
-    pub fn maintenance_options(self, value: impl Arg<InstanceMaintenanceOptionsRequest>) -> Self { Self(put(self.0, "MaintenanceOptions", value.into_expr()), Phase) }
+    pub fn maintenance_options(self, value: impl Arg<InstanceMaintenanceOptionsRequest>) -> Self { Self(put(self.0, "MaintenanceOptions", value), Phase) }
     /// `MetadataOptions`: `InstanceMetadataOptionsRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-metadataoptions)
-    pub fn metadata_options(self, value: impl Arg<InstanceMetadataOptionsRequest>) -> Self { Self(put(self.0, "MetadataOptions", value.into_expr()), Phase) }
+    pub fn metadata_options(self, value: impl Arg<InstanceMetadataOptionsRequest>) -> Self { Self(put(self.0, "MetadataOptions", value), Phase) }
     /// `Monitoring`: `RunInstancesMonitoringEnabled`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-monitoring)
-    pub fn monitoring(self, value: impl Arg<RunInstancesMonitoringEnabled>) -> Self { Self(put(self.0, "Monitoring", value.into_expr()), Phase) }
+    pub fn monitoring(self, value: impl Arg<RunInstancesMonitoringEnabled>) -> Self { Self(put(self.0, "Monitoring", value), Phase) }
     /// `NetworkInterfaces`: list of `InstanceNetworkInterfaceSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-networkinterfaces)
-    pub fn network_interfaces(self, value: impl Arg<Arr<InstanceNetworkInterfaceSpecification>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr()), Phase) }
+    pub fn network_interfaces(self, value: impl Arg<Arr<InstanceNetworkInterfaceSpecification>>) -> Self { Self(put(self.0, "NetworkInterfaces", value), Phase) }
     /// `NetworkPerformanceOptions`: `InstanceNetworkPerformanceOptionsRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-networkperformanceoptions)
-    pub fn network_performance_options(self, value: impl Arg<InstanceNetworkPerformanceOptionsRequest>) -> Self { Self(put(self.0, "NetworkPerformanceOptions", value.into_expr()), Phase) }
+    pub fn network_performance_options(self, value: impl Arg<InstanceNetworkPerformanceOptionsRequest>) -> Self { Self(put(self.0, "NetworkPerformanceOptions", value), Phase) }
     /// `Placement`: `Placement`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-placement)
-    pub fn placement(self, value: impl Arg<Placement>) -> Self { Self(put(self.0, "Placement", value.into_expr()), Phase) }
+    pub fn placement(self, value: impl Arg<Placement>) -> Self { Self(put(self.0, "Placement", value), Phase) }
     /// `PrivateDnsNameOptions`: `PrivateDnsNameOptionsRequest`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-privatednsnameoptions)
-    pub fn private_dns_name_options(self, value: impl Arg<PrivateDnsNameOptionsRequest>) -> Self { Self(put(self.0, "PrivateDnsNameOptions", value.into_expr()), Phase) }
+    pub fn private_dns_name_options(self, value: impl Arg<PrivateDnsNameOptionsRequest>) -> Self { Self(put(self.0, "PrivateDnsNameOptions", value), Phase) }
     /// `SubnetId`: `Ec2SubnetId`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-subnetid)
-    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value), Phase) }
     /// `TagSpecifications`: list of `TagSpecification`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-tagspecifications)
-    pub fn tag_specifications(self, value: impl Arg<Arr<TagSpecification>>) -> Self { Self(put(self.0, "TagSpecifications", value.into_expr()), Phase) }
+    pub fn tag_specifications(self, value: impl Arg<Arr<TagSpecification>>) -> Self { Self(put(self.0, "TagSpecifications", value), Phase) }
     /// `UserData`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-managedinstance.html#cfn-workspacesinstances-workspaceinstance-managedinstance-userdata)
-    pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value.into_expr()), Phase) }
+    pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value), Phase) }
 }
 impl Done for ManagedInstance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Placement` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-placement.html)
@@ -368,15 +368,15 @@ impl Placement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-placement.html#cfn-workspacesinstances-workspaceinstance-placement-availabilityzone)
-    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value)) }
     /// `GroupId`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-placement.html#cfn-workspacesinstances-workspaceinstance-placement-groupid)
-    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr())) }
+    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value)) }
     /// `GroupName`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-placement.html#cfn-workspacesinstances-workspaceinstance-placement-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr())) }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value)) }
     /// `PartitionNumber`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-placement.html#cfn-workspacesinstances-workspaceinstance-placement-partitionnumber)
-    pub fn partition_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PartitionNumber", value.into_expr())) }
+    pub fn partition_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PartitionNumber", value)) }
     /// `Tenancy`: `Tenancy`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-placement.html#cfn-workspacesinstances-workspaceinstance-placement-tenancy)
-    pub fn tenancy(self, value: impl Arg<Tenancy>) -> Self { Self(put(self.0, "Tenancy", value.into_expr())) }
+    pub fn tenancy(self, value: impl Arg<Tenancy>) -> Self { Self(put(self.0, "Tenancy", value)) }
 }
 impl Done for Placement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateDnsNameOptionsRequest` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-privatednsnameoptionsrequest.html)
@@ -385,11 +385,11 @@ impl PrivateDnsNameOptionsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableResourceNameDnsARecord`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-privatednsnameoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-privatednsnameoptionsrequest-enableresourcenamednsarecord)
-    pub fn enable_resource_name_dns_a_record(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableResourceNameDnsARecord", value.into_expr())) }
+    pub fn enable_resource_name_dns_a_record(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableResourceNameDnsARecord", value)) }
     /// `EnableResourceNameDnsAAAARecord`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-privatednsnameoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-privatednsnameoptionsrequest-enableresourcenamednsaaaarecord)
-    pub fn enable_resource_name_dns_aaaa_record(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableResourceNameDnsAAAARecord", value.into_expr())) }
+    pub fn enable_resource_name_dns_aaaa_record(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableResourceNameDnsAAAARecord", value)) }
     /// `HostnameType`: `HostnameType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-privatednsnameoptionsrequest.html#cfn-workspacesinstances-workspaceinstance-privatednsnameoptionsrequest-hostnametype)
-    pub fn hostname_type(self, value: impl Arg<HostnameType>) -> Self { Self(put(self.0, "HostnameType", value.into_expr())) }
+    pub fn hostname_type(self, value: impl Arg<HostnameType>) -> Self { Self(put(self.0, "HostnameType", value)) }
 }
 impl Done for PrivateDnsNameOptionsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunInstancesMonitoringEnabled` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-runinstancesmonitoringenabled.html)
@@ -398,7 +398,7 @@ impl RunInstancesMonitoringEnabled {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-runinstancesmonitoringenabled.html#cfn-workspacesinstances-workspaceinstance-runinstancesmonitoringenabled-enabled)
-    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value)) }
 }
 impl Done for RunInstancesMonitoringEnabled { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagSpecification` of `AWS::WorkspacesInstances::WorkspaceInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-tagspecification.html)
@@ -407,9 +407,9 @@ impl TagSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceType`: `ResourceType`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-tagspecification.html#cfn-workspacesinstances-workspaceinstance-tagspecification-resourcetype)
-    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value)) }
     /// `Tags`: list of tag. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesinstances-workspaceinstance-tagspecification.html#cfn-workspacesinstances-workspaceinstance-tagspecification-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for TagSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AutoRecovery` allows.

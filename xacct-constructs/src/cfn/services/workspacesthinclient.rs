@@ -43,25 +43,25 @@ impl CfnEnvironmentProps {
 }
 impl<R0> CfnEnvironmentProps<R0> {
     /// `DesiredSoftwareSetId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-desiredsoftwaresetid)
-    pub fn desired_software_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredSoftwareSetId", value.into_expr()), Phase) }
+    pub fn desired_software_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredSoftwareSetId", value), Phase) }
     /// `DesktopArn`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-desktoparn)
-    pub fn desktop_arn(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "DesktopArn", value.into_expr()), Phase) }
+    pub fn desktop_arn(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "DesktopArn", value), Phase) }
     /// `DesktopEndpoint`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-desktopendpoint)
-    pub fn desktop_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesktopEndpoint", value.into_expr()), Phase) }
+    pub fn desktop_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesktopEndpoint", value), Phase) }
     /// `DeviceCreationTags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-devicecreationtags)
-    pub fn device_creation_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "DeviceCreationTags", value.into_expr()), Phase) }
+    pub fn device_creation_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "DeviceCreationTags", value), Phase) }
     /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-kmskeyarn)
-    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value), Phase) }
     /// `MaintenanceWindow`: `MaintenanceWindow`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-maintenancewindow)
-    pub fn maintenance_window(self, value: impl Arg<environment::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr()), Phase) }
+    pub fn maintenance_window(self, value: impl Arg<environment::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `SoftwareSetUpdateMode`: `SoftwareSetUpdateMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-softwaresetupdatemode)
-    pub fn software_set_update_mode(self, value: impl Arg<environment::SoftwareSetUpdateMode>) -> Self { Self(put(self.0, "SoftwareSetUpdateMode", value.into_expr()), Phase) }
+    pub fn software_set_update_mode(self, value: impl Arg<environment::SoftwareSetUpdateMode>) -> Self { Self(put(self.0, "SoftwareSetUpdateMode", value), Phase) }
     /// `SoftwareSetUpdateSchedule`: `SoftwareSetUpdateSchedule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-softwaresetupdateschedule)
-    pub fn software_set_update_schedule(self, value: impl Arg<environment::SoftwareSetUpdateSchedule>) -> Self { Self(put(self.0, "SoftwareSetUpdateSchedule", value.into_expr()), Phase) }
+    pub fn software_set_update_schedule(self, value: impl Arg<environment::SoftwareSetUpdateSchedule>) -> Self { Self(put(self.0, "SoftwareSetUpdateSchedule", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesthinclient-environment.html#cfn-workspacesthinclient-environment-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesThinClient::Environment`.
@@ -75,19 +75,19 @@ impl MaintenanceWindow {
 }
 impl<R0> MaintenanceWindow<R0> {
     /// `ApplyTimeOf`: `ApplyTimeOf`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-applytimeof)
-    pub fn apply_time_of(self, value: impl Arg<ApplyTimeOf>) -> Self { Self(put(self.0, "ApplyTimeOf", value.into_expr()), Phase) }
+    pub fn apply_time_of(self, value: impl Arg<ApplyTimeOf>) -> Self { Self(put(self.0, "ApplyTimeOf", value), Phase) }
     /// `DaysOfTheWeek`: list of `DaysOfTheWeek`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-daysoftheweek)
-    pub fn days_of_the_week(self, value: impl Arg<Arr<DaysOfTheWeek>>) -> Self { Self(put(self.0, "DaysOfTheWeek", value.into_expr()), Phase) }
+    pub fn days_of_the_week(self, value: impl Arg<Arr<DaysOfTheWeek>>) -> Self { Self(put(self.0, "DaysOfTheWeek", value), Phase) }
     /// `EndTimeHour`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-endtimehour)
-    pub fn end_time_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeHour", value.into_expr()), Phase) }
+    pub fn end_time_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeHour", value), Phase) }
     /// `EndTimeMinute`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-endtimeminute)
-    pub fn end_time_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeMinute", value.into_expr()), Phase) }
+    pub fn end_time_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeMinute", value), Phase) }
     /// `StartTimeHour`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-starttimehour)
-    pub fn start_time_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeHour", value.into_expr()), Phase) }
+    pub fn start_time_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeHour", value), Phase) }
     /// `StartTimeMinute`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-starttimeminute)
-    pub fn start_time_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeMinute", value.into_expr()), Phase) }
+    pub fn start_time_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeMinute", value), Phase) }
     /// `Type`: `Type`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesthinclient-environment-maintenancewindow.html#cfn-workspacesthinclient-environment-maintenancewindow-type)
-    pub fn type_(self, value: impl Arg<Type>) -> MaintenanceWindow<Set> { MaintenanceWindow(put(self.0, "Type", value.into_expr()), Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> MaintenanceWindow<Set> { MaintenanceWindow(put(self.0, "Type", value), Phase) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplyTimeOf` allows.

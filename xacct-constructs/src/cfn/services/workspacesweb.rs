@@ -25,15 +25,15 @@ impl CfnBrowserSettingsProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#cfn-workspacesweb-browsersettings-additionalencryptioncontext)
-    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr())) }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value)) }
     /// `BrowserPolicy`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#cfn-workspacesweb-browsersettings-browserpolicy)
-    pub fn browser_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserPolicy", value.into_expr())) }
+    pub fn browser_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserPolicy", value)) }
     /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#cfn-workspacesweb-browsersettings-customermanagedkey)
-    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr())) }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#cfn-workspacesweb-browsersettings-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `WebContentFilteringPolicy`: `WebContentFilteringPolicy`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-browsersettings.html#cfn-workspacesweb-browsersettings-webcontentfilteringpolicy)
-    pub fn web_content_filtering_policy(self, value: impl Arg<browser_settings::WebContentFilteringPolicy>) -> Self { Self(put(self.0, "WebContentFilteringPolicy", value.into_expr())) }
+    pub fn web_content_filtering_policy(self, value: impl Arg<browser_settings::WebContentFilteringPolicy>) -> Self { Self(put(self.0, "WebContentFilteringPolicy", value)) }
 }
 impl Done for CfnBrowserSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::BrowserSettings`.
@@ -45,11 +45,11 @@ impl WebContentFilteringPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-browsersettings-webcontentfilteringpolicy.html#cfn-workspacesweb-browsersettings-webcontentfilteringpolicy-allowedurls)
-    pub fn allowed_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedUrls", value.into_expr())) }
+    pub fn allowed_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedUrls", value)) }
     /// `BlockedCategories`: list of `BlockedCategories`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-browsersettings-webcontentfilteringpolicy.html#cfn-workspacesweb-browsersettings-webcontentfilteringpolicy-blockedcategories)
-    pub fn blocked_categories(self, value: impl Arg<Arr<BlockedCategories>>) -> Self { Self(put(self.0, "BlockedCategories", value.into_expr())) }
+    pub fn blocked_categories(self, value: impl Arg<Arr<BlockedCategories>>) -> Self { Self(put(self.0, "BlockedCategories", value)) }
     /// `BlockedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-browsersettings-webcontentfilteringpolicy.html#cfn-workspacesweb-browsersettings-webcontentfilteringpolicy-blockedurls)
-    pub fn blocked_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedUrls", value.into_expr())) }
+    pub fn blocked_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedUrls", value)) }
 }
 impl Done for WebContentFilteringPolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BlockedCategories` allows.
@@ -78,17 +78,17 @@ impl CfnDataProtectionSettingsProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-additionalencryptioncontext)
-    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr())) }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value)) }
     /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-customermanagedkey)
-    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr())) }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value)) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value)) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `InlineRedactionConfiguration`: `InlineRedactionConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionconfiguration)
-    pub fn inline_redaction_configuration(self, value: impl Arg<data_protection_settings::InlineRedactionConfiguration>) -> Self { Self(put(self.0, "InlineRedactionConfiguration", value.into_expr())) }
+    pub fn inline_redaction_configuration(self, value: impl Arg<data_protection_settings::InlineRedactionConfiguration>) -> Self { Self(put(self.0, "InlineRedactionConfiguration", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-dataprotectionsettings.html#cfn-workspacesweb-dataprotectionsettings-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnDataProtectionSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::DataProtectionSettings`.
@@ -102,13 +102,13 @@ impl CustomPattern {
 }
 impl<R0, R1> CustomPattern<R0, R1> {
     /// `KeywordRegex`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-custompattern.html#cfn-workspacesweb-dataprotectionsettings-custompattern-keywordregex)
-    pub fn keyword_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeywordRegex", value.into_expr()), Phase) }
+    pub fn keyword_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeywordRegex", value), Phase) }
     /// `PatternDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-custompattern.html#cfn-workspacesweb-dataprotectionsettings-custompattern-patterndescription)
-    pub fn pattern_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternDescription", value.into_expr()), Phase) }
+    pub fn pattern_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternDescription", value), Phase) }
     /// `PatternName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-custompattern.html#cfn-workspacesweb-dataprotectionsettings-custompattern-patternname)
-    pub fn pattern_name(self, value: impl Arg<str>) -> CustomPattern<Set, R1> { CustomPattern(put(self.0, "PatternName", value.into_expr()), Phase) }
+    pub fn pattern_name(self, value: impl Arg<str>) -> CustomPattern<Set, R1> { CustomPattern(put(self.0, "PatternName", value), Phase) }
     /// `PatternRegex`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-custompattern.html#cfn-workspacesweb-dataprotectionsettings-custompattern-patternregex)
-    pub fn pattern_regex(self, value: impl Arg<str>) -> CustomPattern<R0, Set> { CustomPattern(put(self.0, "PatternRegex", value.into_expr()), Phase) }
+    pub fn pattern_regex(self, value: impl Arg<str>) -> CustomPattern<R0, Set> { CustomPattern(put(self.0, "PatternRegex", value), Phase) }
 }
 impl Done for CustomPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineRedactionConfiguration` of `AWS::WorkSpacesWeb::DataProtectionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionconfiguration.html)
@@ -119,13 +119,13 @@ impl InlineRedactionConfiguration {
 }
 impl<R0> InlineRedactionConfiguration<R0> {
     /// `GlobalConfidenceLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionconfiguration.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionconfiguration-globalconfidencelevel)
-    pub fn global_confidence_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GlobalConfidenceLevel", value.into_expr()), Phase) }
+    pub fn global_confidence_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GlobalConfidenceLevel", value), Phase) }
     /// `GlobalEnforcedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionconfiguration.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionconfiguration-globalenforcedurls)
-    pub fn global_enforced_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlobalEnforcedUrls", value.into_expr()), Phase) }
+    pub fn global_enforced_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlobalEnforcedUrls", value), Phase) }
     /// `GlobalExemptUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionconfiguration.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionconfiguration-globalexempturls)
-    pub fn global_exempt_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlobalExemptUrls", value.into_expr()), Phase) }
+    pub fn global_exempt_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlobalExemptUrls", value), Phase) }
     /// `InlineRedactionPatterns`: list of `InlineRedactionPattern`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionconfiguration.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionconfiguration-inlineredactionpatterns)
-    pub fn inline_redaction_patterns(self, value: impl Arg<Arr<InlineRedactionPattern>>) -> InlineRedactionConfiguration<Set> { InlineRedactionConfiguration(put(self.0, "InlineRedactionPatterns", value.into_expr()), Phase) }
+    pub fn inline_redaction_patterns(self, value: impl Arg<Arr<InlineRedactionPattern>>) -> InlineRedactionConfiguration<Set> { InlineRedactionConfiguration(put(self.0, "InlineRedactionPatterns", value), Phase) }
 }
 impl Done for InlineRedactionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineRedactionPattern` of `AWS::WorkSpacesWeb::DataProtectionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html)
@@ -136,17 +136,17 @@ impl InlineRedactionPattern {
 }
 impl<R0> InlineRedactionPattern<R0> {
     /// `BuiltInPatternId`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-builtinpatternid)
-    pub fn built_in_pattern_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuiltInPatternId", value.into_expr()), Phase) }
+    pub fn built_in_pattern_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuiltInPatternId", value), Phase) }
     /// `ConfidenceLevel`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-confidencelevel)
-    pub fn confidence_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConfidenceLevel", value.into_expr()), Phase) }
+    pub fn confidence_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConfidenceLevel", value), Phase) }
     /// `CustomPattern`: `CustomPattern`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-custompattern)
-    pub fn custom_pattern(self, value: impl Arg<CustomPattern>) -> Self { Self(put(self.0, "CustomPattern", value.into_expr()), Phase) }
+    pub fn custom_pattern(self, value: impl Arg<CustomPattern>) -> Self { Self(put(self.0, "CustomPattern", value), Phase) }
     /// `EnforcedUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-enforcedurls)
-    pub fn enforced_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnforcedUrls", value.into_expr()), Phase) }
+    pub fn enforced_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnforcedUrls", value), Phase) }
     /// `ExemptUrls`: list of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-exempturls)
-    pub fn exempt_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExemptUrls", value.into_expr()), Phase) }
+    pub fn exempt_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExemptUrls", value), Phase) }
     /// `RedactionPlaceHolder`: `RedactionPlaceHolder`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-inlineredactionpattern.html#cfn-workspacesweb-dataprotectionsettings-inlineredactionpattern-redactionplaceholder)
-    pub fn redaction_place_holder(self, value: impl Arg<RedactionPlaceHolder>) -> InlineRedactionPattern<Set> { InlineRedactionPattern(put(self.0, "RedactionPlaceHolder", value.into_expr()), Phase) }
+    pub fn redaction_place_holder(self, value: impl Arg<RedactionPlaceHolder>) -> InlineRedactionPattern<Set> { InlineRedactionPattern(put(self.0, "RedactionPlaceHolder", value), Phase) }
 }
 impl Done for InlineRedactionPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedactionPlaceHolder` of `AWS::WorkSpacesWeb::DataProtectionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-redactionplaceholder.html)
@@ -157,9 +157,9 @@ impl RedactionPlaceHolder {
 }
 impl<R0> RedactionPlaceHolder<R0> {
     /// `RedactionPlaceHolderText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-redactionplaceholder.html#cfn-workspacesweb-dataprotectionsettings-redactionplaceholder-redactionplaceholdertext)
-    pub fn redaction_place_holder_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedactionPlaceHolderText", value.into_expr()), Phase) }
+    pub fn redaction_place_holder_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedactionPlaceHolderText", value), Phase) }
     /// `RedactionPlaceHolderType`: `RedactionPlaceHolderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-dataprotectionsettings-redactionplaceholder.html#cfn-workspacesweb-dataprotectionsettings-redactionplaceholder-redactionplaceholdertype)
-    pub fn redaction_place_holder_type(self, value: impl Arg<RedactionPlaceHolderType>) -> RedactionPlaceHolder<Set> { RedactionPlaceHolder(put(self.0, "RedactionPlaceHolderType", value.into_expr()), Phase) }
+    pub fn redaction_place_holder_type(self, value: impl Arg<RedactionPlaceHolderType>) -> RedactionPlaceHolder<Set> { RedactionPlaceHolder(put(self.0, "RedactionPlaceHolderType", value), Phase) }
 }
 impl Done for RedactionPlaceHolder { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RedactionPlaceHolderType` allows.
@@ -186,15 +186,15 @@ impl CfnIdentityProviderProps {
 }
 impl<R0, R1, R2> CfnIdentityProviderProps<R0, R1, R2> {
     /// `IdentityProviderDetails`: map of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#cfn-workspacesweb-identityprovider-identityproviderdetails)
-    pub fn identity_provider_details(self, value: impl Arg<Dict<str>>) -> CfnIdentityProviderProps<Set, R1, R2> { CfnIdentityProviderProps(put(self.0, "IdentityProviderDetails", value.into_expr()), Phase) }
+    pub fn identity_provider_details(self, value: impl Arg<Dict<str>>) -> CfnIdentityProviderProps<Set, R1, R2> { CfnIdentityProviderProps(put(self.0, "IdentityProviderDetails", value), Phase) }
     /// `IdentityProviderName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#cfn-workspacesweb-identityprovider-identityprovidername)
-    pub fn identity_provider_name(self, value: impl Arg<str>) -> CfnIdentityProviderProps<R0, Set, R2> { CfnIdentityProviderProps(put(self.0, "IdentityProviderName", value.into_expr()), Phase) }
+    pub fn identity_provider_name(self, value: impl Arg<str>) -> CfnIdentityProviderProps<R0, Set, R2> { CfnIdentityProviderProps(put(self.0, "IdentityProviderName", value), Phase) }
     /// `IdentityProviderType`: `IdentityProviderType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#cfn-workspacesweb-identityprovider-identityprovidertype)
-    pub fn identity_provider_type(self, value: impl Arg<identity_provider::IdentityProviderType>) -> CfnIdentityProviderProps<R0, R1, Set> { CfnIdentityProviderProps(put(self.0, "IdentityProviderType", value.into_expr()), Phase) }
+    pub fn identity_provider_type(self, value: impl Arg<identity_provider::IdentityProviderType>) -> CfnIdentityProviderProps<R0, R1, Set> { CfnIdentityProviderProps(put(self.0, "IdentityProviderType", value), Phase) }
     /// `PortalArn`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#cfn-workspacesweb-identityprovider-portalarn)
-    pub fn portal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalArn", value.into_expr()), Phase) }
+    pub fn portal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-identityprovider.html#cfn-workspacesweb-identityprovider-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIdentityProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::IdentityProvider`.
@@ -228,17 +228,17 @@ impl CfnIpAccessSettingsProps {
 }
 impl<R0> CfnIpAccessSettingsProps<R0> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-additionalencryptioncontext)
-    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value), Phase) }
     /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-customermanagedkey)
-    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr()), Phase) }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value), Phase) }
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `IpRules`: list of `IpRule`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-iprules)
-    pub fn ip_rules(self, value: impl Arg<Arr<ip_access_settings::IpRule>>) -> CfnIpAccessSettingsProps<Set> { CfnIpAccessSettingsProps(put(self.0, "IpRules", value.into_expr()), Phase) }
+    pub fn ip_rules(self, value: impl Arg<Arr<ip_access_settings::IpRule>>) -> CfnIpAccessSettingsProps<Set> { CfnIpAccessSettingsProps(put(self.0, "IpRules", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-ipaccesssettings.html#cfn-workspacesweb-ipaccesssettings-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnIpAccessSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::IpAccessSettings`.
@@ -252,9 +252,9 @@ impl IpRule {
 }
 impl<R0> IpRule<R0> {
     /// `Description`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-ipaccesssettings-iprule.html#cfn-workspacesweb-ipaccesssettings-iprule-description)
-    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value), Phase) }
     /// `IpRange`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-ipaccesssettings-iprule.html#cfn-workspacesweb-ipaccesssettings-iprule-iprange)
-    pub fn ip_range(self, value: impl Arg<str>) -> IpRule<Set> { IpRule(put(self.0, "IpRange", value.into_expr()), Phase) }
+    pub fn ip_range(self, value: impl Arg<str>) -> IpRule<Set> { IpRule(put(self.0, "IpRange", value), Phase) }
 }
 impl Done for IpRule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -281,13 +281,13 @@ impl CfnNetworkSettingsProps {
 }
 impl<R0, R1, R2> CfnNetworkSettingsProps<R0, R1, R2> {
     /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html#cfn-workspacesweb-networksettings-securitygroupids)
-    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnNetworkSettingsProps<Set, R1, R2> { CfnNetworkSettingsProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnNetworkSettingsProps<Set, R1, R2> { CfnNetworkSettingsProps(put(self.0, "SecurityGroupIds", value), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html#cfn-workspacesweb-networksettings-subnetids)
-    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnNetworkSettingsProps<R0, Set, R2> { CfnNetworkSettingsProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnNetworkSettingsProps<R0, Set, R2> { CfnNetworkSettingsProps(put(self.0, "SubnetIds", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html#cfn-workspacesweb-networksettings-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `VpcId`: `Ec2VpcId`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-networksettings.html#cfn-workspacesweb-networksettings-vpcid)
-    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnNetworkSettingsProps<R0, R1, Set> { CfnNetworkSettingsProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnNetworkSettingsProps<R0, R1, Set> { CfnNetworkSettingsProps(put(self.0, "VpcId", value), Phase) }
 }
 impl Done for CfnNetworkSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::WorkSpacesWeb::Portal`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html)
@@ -323,37 +323,37 @@ impl CfnPortalProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-additionalencryptioncontext)
-    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr())) }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value)) }
     /// `AuthenticationType`: `AuthenticationType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-authenticationtype)
-    pub fn authentication_type(self, value: impl Arg<portal::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr())) }
+    pub fn authentication_type(self, value: impl Arg<portal::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value)) }
     /// `BrowserSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-browsersettingsarn)
-    pub fn browser_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserSettingsArn", value.into_expr())) }
+    pub fn browser_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserSettingsArn", value)) }
     /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-customermanagedkey)
-    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr())) }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value)) }
     /// `DataProtectionSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-dataprotectionsettingsarn)
-    pub fn data_protection_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProtectionSettingsArn", value.into_expr())) }
+    pub fn data_protection_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProtectionSettingsArn", value)) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value)) }
     /// `InstanceType`: `InstanceType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-instancetype)
-    pub fn instance_type(self, value: impl Arg<portal::InstanceType>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
+    pub fn instance_type(self, value: impl Arg<portal::InstanceType>) -> Self { Self(put(self.0, "InstanceType", value)) }
     /// `IpAccessSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-ipaccesssettingsarn)
-    pub fn ip_access_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAccessSettingsArn", value.into_expr())) }
+    pub fn ip_access_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAccessSettingsArn", value)) }
     /// `MaxConcurrentSessions`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-maxconcurrentsessions)
-    pub fn max_concurrent_sessions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrentSessions", value.into_expr())) }
+    pub fn max_concurrent_sessions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrentSessions", value)) }
     /// `NetworkSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-networksettingsarn)
-    pub fn network_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkSettingsArn", value.into_expr())) }
+    pub fn network_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkSettingsArn", value)) }
     /// `PortalCustomDomain`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-portalcustomdomain)
-    pub fn portal_custom_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalCustomDomain", value.into_expr())) }
+    pub fn portal_custom_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalCustomDomain", value)) }
     /// `SessionLoggerArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-sessionloggerarn)
-    pub fn session_logger_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionLoggerArn", value.into_expr())) }
+    pub fn session_logger_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionLoggerArn", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
     /// `TrustStoreArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-truststorearn)
-    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
+    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value)) }
     /// `UserAccessLoggingSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-useraccessloggingsettingsarn)
-    pub fn user_access_logging_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAccessLoggingSettingsArn", value.into_expr())) }
+    pub fn user_access_logging_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAccessLoggingSettingsArn", value)) }
     /// `UserSettingsArn`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-portal.html#cfn-workspacesweb-portal-usersettingsarn)
-    pub fn user_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserSettingsArn", value.into_expr())) }
+    pub fn user_settings_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserSettingsArn", value)) }
 }
 impl Done for CfnPortalProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::Portal`.
@@ -389,17 +389,17 @@ impl CfnSessionLoggerProps {
 }
 impl<R0, R1> CfnSessionLoggerProps<R0, R1> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-additionalencryptioncontext)
-    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value), Phase) }
     /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-customermanagedkey)
-    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr()), Phase) }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value), Phase) }
     /// `DisplayName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-displayname)
-    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value), Phase) }
     /// `EventFilter`: `EventFilter`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-eventfilter)
-    pub fn event_filter(self, value: impl Arg<session_logger::EventFilter>) -> CfnSessionLoggerProps<Set, R1> { CfnSessionLoggerProps(put(self.0, "EventFilter", value.into_expr()), Phase) }
+    pub fn event_filter(self, value: impl Arg<session_logger::EventFilter>) -> CfnSessionLoggerProps<Set, R1> { CfnSessionLoggerProps(put(self.0, "EventFilter", value), Phase) }
     /// `LogConfiguration`: `LogConfiguration`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-logconfiguration)
-    pub fn log_configuration(self, value: impl Arg<session_logger::LogConfiguration>) -> CfnSessionLoggerProps<R0, Set> { CfnSessionLoggerProps(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    pub fn log_configuration(self, value: impl Arg<session_logger::LogConfiguration>) -> CfnSessionLoggerProps<R0, Set> { CfnSessionLoggerProps(put(self.0, "LogConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-sessionlogger.html#cfn-workspacesweb-sessionlogger-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnSessionLoggerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::SessionLogger`.
@@ -411,9 +411,9 @@ impl EventFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `All`: JSON. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-eventfilter.html#cfn-workspacesweb-sessionlogger-eventfilter-all)
-    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value.into_expr())) }
+    pub fn all(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "All", value)) }
     /// `Include`: list of `Include`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-eventfilter.html#cfn-workspacesweb-sessionlogger-eventfilter-include)
-    pub fn include(self, value: impl Arg<Arr<Include>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
+    pub fn include(self, value: impl Arg<Arr<Include>>) -> Self { Self(put(self.0, "Include", value)) }
 }
 impl Done for EventFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::WorkSpacesWeb::SessionLogger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-logconfiguration.html)
@@ -422,7 +422,7 @@ impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `S3LogConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-logconfiguration.html#cfn-workspacesweb-sessionlogger-logconfiguration-s3)
-    pub fn s3(self, value: impl Arg<S3LogConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
+    pub fn s3(self, value: impl Arg<S3LogConfiguration>) -> Self { Self(put(self.0, "S3", value)) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LogConfiguration` of `AWS::WorkSpacesWeb::SessionLogger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html)
@@ -433,15 +433,15 @@ impl S3LogConfiguration {
 }
 impl<R0, R1, R2> S3LogConfiguration<R0, R1, R2> {
     /// `Bucket`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html#cfn-workspacesweb-sessionlogger-s3logconfiguration-bucket)
-    pub fn bucket(self, value: impl Arg<str>) -> S3LogConfiguration<Set, R1, R2> { S3LogConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3LogConfiguration<Set, R1, R2> { S3LogConfiguration(put(self.0, "Bucket", value), Phase) }
     /// `BucketOwner`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html#cfn-workspacesweb-sessionlogger-s3logconfiguration-bucketowner)
-    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value), Phase) }
     /// `FolderStructure`: `FolderStructure`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html#cfn-workspacesweb-sessionlogger-s3logconfiguration-folderstructure)
-    pub fn folder_structure(self, value: impl Arg<FolderStructure>) -> S3LogConfiguration<R0, Set, R2> { S3LogConfiguration(put(self.0, "FolderStructure", value.into_expr()), Phase) }
+    pub fn folder_structure(self, value: impl Arg<FolderStructure>) -> S3LogConfiguration<R0, Set, R2> { S3LogConfiguration(put(self.0, "FolderStructure", value), Phase) }
     /// `KeyPrefix`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html#cfn-workspacesweb-sessionlogger-s3logconfiguration-keyprefix)
-    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value), Phase) }
     /// `LogFileFormat`: `LogFileFormat`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-sessionlogger-s3logconfiguration.html#cfn-workspacesweb-sessionlogger-s3logconfiguration-logfileformat)
-    pub fn log_file_format(self, value: impl Arg<LogFileFormat>) -> S3LogConfiguration<R0, R1, Set> { S3LogConfiguration(put(self.0, "LogFileFormat", value.into_expr()), Phase) }
+    pub fn log_file_format(self, value: impl Arg<LogFileFormat>) -> S3LogConfiguration<R0, R1, Set> { S3LogConfiguration(put(self.0, "LogFileFormat", value), Phase) }
 }
 impl Done for S3LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FolderStructure` allows.
@@ -474,9 +474,9 @@ impl CfnTrustStoreProps {
 }
 impl<R0> CfnTrustStoreProps<R0> {
     /// `CertificateList`: list of text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-truststore.html#cfn-workspacesweb-truststore-certificatelist)
-    pub fn certificate_list(self, value: impl Arg<Arr<str>>) -> CfnTrustStoreProps<Set> { CfnTrustStoreProps(put(self.0, "CertificateList", value.into_expr()), Phase) }
+    pub fn certificate_list(self, value: impl Arg<Arr<str>>) -> CfnTrustStoreProps<Set> { CfnTrustStoreProps(put(self.0, "CertificateList", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-truststore.html#cfn-workspacesweb-truststore-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnTrustStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::WorkSpacesWeb::UserAccessLoggingSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-useraccessloggingsettings.html)
@@ -502,9 +502,9 @@ impl CfnUserAccessLoggingSettingsProps {
 }
 impl<R0> CfnUserAccessLoggingSettingsProps<R0> {
     /// `KinesisStreamArn`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-useraccessloggingsettings.html#cfn-workspacesweb-useraccessloggingsettings-kinesisstreamarn)
-    pub fn kinesis_stream_arn(self, value: impl Arg<str>) -> CfnUserAccessLoggingSettingsProps<Set> { CfnUserAccessLoggingSettingsProps(put(self.0, "KinesisStreamArn", value.into_expr()), Phase) }
+    pub fn kinesis_stream_arn(self, value: impl Arg<str>) -> CfnUserAccessLoggingSettingsProps<Set> { CfnUserAccessLoggingSettingsProps(put(self.0, "KinesisStreamArn", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-useraccessloggingsettings.html#cfn-workspacesweb-useraccessloggingsettings-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnUserAccessLoggingSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html)
@@ -536,35 +536,35 @@ impl CfnUserSettingsProps {
 }
 impl<R0, R1, R2, R3, R4> CfnUserSettingsProps<R0, R1, R2, R3, R4> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-additionalencryptioncontext)
-    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value), Phase) }
     /// `BrandingConfiguration`: `BrandingConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-brandingconfiguration)
-    pub fn branding_configuration(self, value: impl Arg<user_settings::BrandingConfiguration>) -> Self { Self(put(self.0, "BrandingConfiguration", value.into_expr()), Phase) }
+    pub fn branding_configuration(self, value: impl Arg<user_settings::BrandingConfiguration>) -> Self { Self(put(self.0, "BrandingConfiguration", value), Phase) }
     /// `CookieSynchronizationConfiguration`: `CookieSynchronizationConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-cookiesynchronizationconfiguration)
-    pub fn cookie_synchronization_configuration(self, value: impl Arg<user_settings::CookieSynchronizationConfiguration>) -> Self { Self(put(self.0, "CookieSynchronizationConfiguration", value.into_expr()), Phase) }
+    pub fn cookie_synchronization_configuration(self, value: impl Arg<user_settings::CookieSynchronizationConfiguration>) -> Self { Self(put(self.0, "CookieSynchronizationConfiguration", value), Phase) }
     /// `CopyAllowed`: `CopyAllowed`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-copyallowed)
-    pub fn copy_allowed(self, value: impl Arg<user_settings::CopyAllowed>) -> CfnUserSettingsProps<Set, R1, R2, R3, R4> { CfnUserSettingsProps(put(self.0, "CopyAllowed", value.into_expr()), Phase) }
+    pub fn copy_allowed(self, value: impl Arg<user_settings::CopyAllowed>) -> CfnUserSettingsProps<Set, R1, R2, R3, R4> { CfnUserSettingsProps(put(self.0, "CopyAllowed", value), Phase) }
     /// `CustomerManagedKey`: text. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-customermanagedkey)
-    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value.into_expr()), Phase) }
+    pub fn customer_managed_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerManagedKey", value), Phase) }
     /// `DeepLinkAllowed`: `DeepLinkAllowed`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-deeplinkallowed)
-    pub fn deep_link_allowed(self, value: impl Arg<user_settings::DeepLinkAllowed>) -> Self { Self(put(self.0, "DeepLinkAllowed", value.into_expr()), Phase) }
+    pub fn deep_link_allowed(self, value: impl Arg<user_settings::DeepLinkAllowed>) -> Self { Self(put(self.0, "DeepLinkAllowed", value), Phase) }
     /// `DisconnectTimeoutInMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-disconnecttimeoutinminutes)
-    pub fn disconnect_timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DisconnectTimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn disconnect_timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DisconnectTimeoutInMinutes", value), Phase) }
     /// `DownloadAllowed`: `DownloadAllowed`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-downloadallowed)
-    pub fn download_allowed(self, value: impl Arg<user_settings::DownloadAllowed>) -> CfnUserSettingsProps<R0, Set, R2, R3, R4> { CfnUserSettingsProps(put(self.0, "DownloadAllowed", value.into_expr()), Phase) }
+    pub fn download_allowed(self, value: impl Arg<user_settings::DownloadAllowed>) -> CfnUserSettingsProps<R0, Set, R2, R3, R4> { CfnUserSettingsProps(put(self.0, "DownloadAllowed", value), Phase) }
     /// `IdleDisconnectTimeoutInMinutes`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-idledisconnecttimeoutinminutes)
-    pub fn idle_disconnect_timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInMinutes", value.into_expr()), Phase) }
+    pub fn idle_disconnect_timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInMinutes", value), Phase) }
     /// `PasteAllowed`: `PasteAllowed`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-pasteallowed)
-    pub fn paste_allowed(self, value: impl Arg<user_settings::PasteAllowed>) -> CfnUserSettingsProps<R0, R1, Set, R3, R4> { CfnUserSettingsProps(put(self.0, "PasteAllowed", value.into_expr()), Phase) }
+    pub fn paste_allowed(self, value: impl Arg<user_settings::PasteAllowed>) -> CfnUserSettingsProps<R0, R1, Set, R3, R4> { CfnUserSettingsProps(put(self.0, "PasteAllowed", value), Phase) }
     /// `PrintAllowed`: `PrintAllowed`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-printallowed)
-    pub fn print_allowed(self, value: impl Arg<user_settings::PrintAllowed>) -> CfnUserSettingsProps<R0, R1, R2, Set, R4> { CfnUserSettingsProps(put(self.0, "PrintAllowed", value.into_expr()), Phase) }
+    pub fn print_allowed(self, value: impl Arg<user_settings::PrintAllowed>) -> CfnUserSettingsProps<R0, R1, R2, Set, R4> { CfnUserSettingsProps(put(self.0, "PrintAllowed", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
     /// `ToolbarConfiguration`: `ToolbarConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-toolbarconfiguration)
-    pub fn toolbar_configuration(self, value: impl Arg<user_settings::ToolbarConfiguration>) -> Self { Self(put(self.0, "ToolbarConfiguration", value.into_expr()), Phase) }
+    pub fn toolbar_configuration(self, value: impl Arg<user_settings::ToolbarConfiguration>) -> Self { Self(put(self.0, "ToolbarConfiguration", value), Phase) }
     /// `UploadAllowed`: `UploadAllowed`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-uploadallowed)
-    pub fn upload_allowed(self, value: impl Arg<user_settings::UploadAllowed>) -> CfnUserSettingsProps<R0, R1, R2, R3, Set> { CfnUserSettingsProps(put(self.0, "UploadAllowed", value.into_expr()), Phase) }
+    pub fn upload_allowed(self, value: impl Arg<user_settings::UploadAllowed>) -> CfnUserSettingsProps<R0, R1, R2, R3, Set> { CfnUserSettingsProps(put(self.0, "UploadAllowed", value), Phase) }
     /// `WebAuthnAllowed`: `WebAuthnAllowed`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-workspacesweb-usersettings.html#cfn-workspacesweb-usersettings-webauthnallowed)
-    pub fn web_authn_allowed(self, value: impl Arg<user_settings::WebAuthnAllowed>) -> Self { Self(put(self.0, "WebAuthnAllowed", value.into_expr()), Phase) }
+    pub fn web_authn_allowed(self, value: impl Arg<user_settings::WebAuthnAllowed>) -> Self { Self(put(self.0, "WebAuthnAllowed", value), Phase) }
 }
 impl Done for CfnUserSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WorkSpacesWeb::UserSettings`.
@@ -576,23 +576,23 @@ impl BrandingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColorTheme`: `ColorTheme`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-colortheme)
-    pub fn color_theme(self, value: impl Arg<ColorTheme>) -> Self { Self(put(self.0, "ColorTheme", value.into_expr())) }
+    pub fn color_theme(self, value: impl Arg<ColorTheme>) -> Self { Self(put(self.0, "ColorTheme", value)) }
     /// `Favicon`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-favicon)
-    pub fn favicon(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Favicon", value.into_expr())) }
+    pub fn favicon(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Favicon", value)) }
     /// `FaviconMetadata`: `ImageMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-faviconmetadata)
-    pub fn favicon_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "FaviconMetadata", value.into_expr())) }
+    pub fn favicon_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "FaviconMetadata", value)) }
     /// `LocalizedStrings`: map of `LocalizedBrandingStrings`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-localizedstrings)
-    pub fn localized_strings(self, value: impl Arg<Dict<LocalizedBrandingStrings>>) -> Self { Self(put(self.0, "LocalizedStrings", value.into_expr())) }
+    pub fn localized_strings(self, value: impl Arg<Dict<LocalizedBrandingStrings>>) -> Self { Self(put(self.0, "LocalizedStrings", value)) }
     /// `Logo`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-logo)
-    pub fn logo(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logo", value.into_expr())) }
+    pub fn logo(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logo", value)) }
     /// `LogoMetadata`: `ImageMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-logometadata)
-    pub fn logo_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "LogoMetadata", value.into_expr())) }
+    pub fn logo_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "LogoMetadata", value)) }
     /// `TermsOfService`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-termsofservice)
-    pub fn terms_of_service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TermsOfService", value.into_expr())) }
+    pub fn terms_of_service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TermsOfService", value)) }
     /// `Wallpaper`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-wallpaper)
-    pub fn wallpaper(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Wallpaper", value.into_expr())) }
+    pub fn wallpaper(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Wallpaper", value)) }
     /// `WallpaperMetadata`: `ImageMetadata`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-brandingconfiguration.html#cfn-workspacesweb-usersettings-brandingconfiguration-wallpapermetadata)
-    pub fn wallpaper_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "WallpaperMetadata", value.into_expr())) }
+    pub fn wallpaper_metadata(self, value: impl Arg<ImageMetadata>) -> Self { Self(put(self.0, "WallpaperMetadata", value)) }
 }
 impl Done for BrandingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookieSpecification` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiespecification.html)
@@ -603,11 +603,11 @@ impl CookieSpecification {
 }
 impl<R0> CookieSpecification<R0> {
     /// `Domain`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiespecification.html#cfn-workspacesweb-usersettings-cookiespecification-domain)
-    pub fn domain(self, value: impl Arg<str>) -> CookieSpecification<Set> { CookieSpecification(put(self.0, "Domain", value.into_expr()), Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> CookieSpecification<Set> { CookieSpecification(put(self.0, "Domain", value), Phase) }
     /// `Name`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiespecification.html#cfn-workspacesweb-usersettings-cookiespecification-name)
-    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value), Phase) }
     /// `Path`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiespecification.html#cfn-workspacesweb-usersettings-cookiespecification-path)
-    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value), Phase) }
 }
 impl Done for CookieSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookieSynchronizationConfiguration` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiesynchronizationconfiguration.html)
@@ -618,9 +618,9 @@ impl CookieSynchronizationConfiguration {
 }
 impl<R0> CookieSynchronizationConfiguration<R0> {
     /// `Allowlist`: list of `CookieSpecification`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiesynchronizationconfiguration.html#cfn-workspacesweb-usersettings-cookiesynchronizationconfiguration-allowlist)
-    pub fn allowlist(self, value: impl Arg<Arr<CookieSpecification>>) -> CookieSynchronizationConfiguration<Set> { CookieSynchronizationConfiguration(put(self.0, "Allowlist", value.into_expr()), Phase) }
+    pub fn allowlist(self, value: impl Arg<Arr<CookieSpecification>>) -> CookieSynchronizationConfiguration<Set> { CookieSynchronizationConfiguration(put(self.0, "Allowlist", value), Phase) }
     /// `Blocklist`: list of `CookieSpecification`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-cookiesynchronizationconfiguration.html#cfn-workspacesweb-usersettings-cookiesynchronizationconfiguration-blocklist)
-    pub fn blocklist(self, value: impl Arg<Arr<CookieSpecification>>) -> Self { Self(put(self.0, "Blocklist", value.into_expr()), Phase) }
+    pub fn blocklist(self, value: impl Arg<Arr<CookieSpecification>>) -> Self { Self(put(self.0, "Blocklist", value), Phase) }
 }
 impl Done for CookieSynchronizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageMetadata` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-imagemetadata.html)
@@ -631,11 +631,11 @@ impl ImageMetadata {
 }
 impl<R0, R1, R2> ImageMetadata<R0, R1, R2> {
     /// `FileExtension`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-imagemetadata.html#cfn-workspacesweb-usersettings-imagemetadata-fileextension)
-    pub fn file_extension(self, value: impl Arg<str>) -> ImageMetadata<Set, R1, R2> { ImageMetadata(put(self.0, "FileExtension", value.into_expr()), Phase) }
+    pub fn file_extension(self, value: impl Arg<str>) -> ImageMetadata<Set, R1, R2> { ImageMetadata(put(self.0, "FileExtension", value), Phase) }
     /// `LastUploadTimestamp`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-imagemetadata.html#cfn-workspacesweb-usersettings-imagemetadata-lastuploadtimestamp)
-    pub fn last_upload_timestamp(self, value: impl Arg<str>) -> ImageMetadata<R0, Set, R2> { ImageMetadata(put(self.0, "LastUploadTimestamp", value.into_expr()), Phase) }
+    pub fn last_upload_timestamp(self, value: impl Arg<str>) -> ImageMetadata<R0, Set, R2> { ImageMetadata(put(self.0, "LastUploadTimestamp", value), Phase) }
     /// `MimeType`: `MimeType`, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-imagemetadata.html#cfn-workspacesweb-usersettings-imagemetadata-mimetype)
-    pub fn mime_type(self, value: impl Arg<MimeType>) -> ImageMetadata<R0, R1, Set> { ImageMetadata(put(self.0, "MimeType", value.into_expr()), Phase) }
+    pub fn mime_type(self, value: impl Arg<MimeType>) -> ImageMetadata<R0, R1, Set> { ImageMetadata(put(self.0, "MimeType", value), Phase) }
 }
 impl Done for ImageMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalizedBrandingStrings` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html)
@@ -646,21 +646,21 @@ impl LocalizedBrandingStrings {
 }
 impl<R0, R1> LocalizedBrandingStrings<R0, R1> {
     /// `BrowserTabTitle`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-browsertabtitle)
-    pub fn browser_tab_title(self, value: impl Arg<str>) -> LocalizedBrandingStrings<Set, R1> { LocalizedBrandingStrings(put(self.0, "BrowserTabTitle", value.into_expr()), Phase) }
+    pub fn browser_tab_title(self, value: impl Arg<str>) -> LocalizedBrandingStrings<Set, R1> { LocalizedBrandingStrings(put(self.0, "BrowserTabTitle", value), Phase) }
     /// `ContactButtonText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-contactbuttontext)
-    pub fn contact_button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactButtonText", value.into_expr()), Phase) }
+    pub fn contact_button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactButtonText", value), Phase) }
     /// `ContactLink`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-contactlink)
-    pub fn contact_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactLink", value.into_expr()), Phase) }
+    pub fn contact_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactLink", value), Phase) }
     /// `LoadingText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-loadingtext)
-    pub fn loading_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadingText", value.into_expr()), Phase) }
+    pub fn loading_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadingText", value), Phase) }
     /// `LoginButtonText`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-loginbuttontext)
-    pub fn login_button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginButtonText", value.into_expr()), Phase) }
+    pub fn login_button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginButtonText", value), Phase) }
     /// `LoginDescription`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-logindescription)
-    pub fn login_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginDescription", value.into_expr()), Phase) }
+    pub fn login_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginDescription", value), Phase) }
     /// `LoginTitle`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-logintitle)
-    pub fn login_title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginTitle", value.into_expr()), Phase) }
+    pub fn login_title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoginTitle", value), Phase) }
     /// `WelcomeText`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-localizedbrandingstrings.html#cfn-workspacesweb-usersettings-localizedbrandingstrings-welcometext)
-    pub fn welcome_text(self, value: impl Arg<str>) -> LocalizedBrandingStrings<R0, Set> { LocalizedBrandingStrings(put(self.0, "WelcomeText", value.into_expr()), Phase) }
+    pub fn welcome_text(self, value: impl Arg<str>) -> LocalizedBrandingStrings<R0, Set> { LocalizedBrandingStrings(put(self.0, "WelcomeText", value), Phase) }
 }
 impl Done for LocalizedBrandingStrings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolbarConfiguration` of `AWS::WorkSpacesWeb::UserSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-toolbarconfiguration.html)
@@ -669,13 +669,13 @@ impl ToolbarConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HiddenToolbarItems`: list of `HiddenToolbarItems`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-toolbarconfiguration.html#cfn-workspacesweb-usersettings-toolbarconfiguration-hiddentoolbaritems)
-    pub fn hidden_toolbar_items(self, value: impl Arg<Arr<HiddenToolbarItems>>) -> Self { Self(put(self.0, "HiddenToolbarItems", value.into_expr())) }
+    pub fn hidden_toolbar_items(self, value: impl Arg<Arr<HiddenToolbarItems>>) -> Self { Self(put(self.0, "HiddenToolbarItems", value)) }
     /// `MaxDisplayResolution`: `MaxDisplayResolution`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-toolbarconfiguration.html#cfn-workspacesweb-usersettings-toolbarconfiguration-maxdisplayresolution)
-    pub fn max_display_resolution(self, value: impl Arg<MaxDisplayResolution>) -> Self { Self(put(self.0, "MaxDisplayResolution", value.into_expr())) }
+    pub fn max_display_resolution(self, value: impl Arg<MaxDisplayResolution>) -> Self { Self(put(self.0, "MaxDisplayResolution", value)) }
     /// `ToolbarType`: `ToolbarType`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-toolbarconfiguration.html#cfn-workspacesweb-usersettings-toolbarconfiguration-toolbartype)
-    pub fn toolbar_type(self, value: impl Arg<ToolbarType>) -> Self { Self(put(self.0, "ToolbarType", value.into_expr())) }
+    pub fn toolbar_type(self, value: impl Arg<ToolbarType>) -> Self { Self(put(self.0, "ToolbarType", value)) }
     /// `VisualMode`: `VisualMode`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-workspacesweb-usersettings-toolbarconfiguration.html#cfn-workspacesweb-usersettings-toolbarconfiguration-visualmode)
-    pub fn visual_mode(self, value: impl Arg<VisualMode>) -> Self { Self(put(self.0, "VisualMode", value.into_expr())) }
+    pub fn visual_mode(self, value: impl Arg<VisualMode>) -> Self { Self(put(self.0, "VisualMode", value)) }
 }
 impl Done for ToolbarConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ColorTheme` allows.

@@ -25,13 +25,13 @@ impl CfnGroupProps {
 }
 impl<R0> CfnGroupProps<R0> {
     /// `FilterExpression`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-group.html#cfn-xray-group-filterexpression)
-    pub fn filter_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterExpression", value.into_expr()), Phase) }
+    pub fn filter_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterExpression", value), Phase) }
     /// `GroupName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-group.html#cfn-xray-group-groupname)
-    pub fn group_name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "GroupName", value.into_expr()), Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "GroupName", value), Phase) }
     /// `InsightsConfiguration`: `InsightsConfiguration`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-group.html#cfn-xray-group-insightsconfiguration)
-    pub fn insights_configuration(self, value: impl Arg<group::InsightsConfiguration>) -> Self { Self(put(self.0, "InsightsConfiguration", value.into_expr()), Phase) }
+    pub fn insights_configuration(self, value: impl Arg<group::InsightsConfiguration>) -> Self { Self(put(self.0, "InsightsConfiguration", value), Phase) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-group.html#cfn-xray-group-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::XRay::Group`.
@@ -43,9 +43,9 @@ impl InsightsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InsightsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-group-insightsconfiguration.html#cfn-xray-group-insightsconfiguration-insightsenabled)
-    pub fn insights_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsightsEnabled", value.into_expr())) }
+    pub fn insights_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsightsEnabled", value)) }
     /// `NotificationsEnabled`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-group-insightsconfiguration.html#cfn-xray-group-insightsconfiguration-notificationsenabled)
-    pub fn notifications_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotificationsEnabled", value.into_expr())) }
+    pub fn notifications_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotificationsEnabled", value)) }
 }
 impl Done for InsightsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -68,11 +68,11 @@ impl CfnResourcePolicyProps {
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `BypassPolicyLockoutCheck`: boolean. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-resourcepolicy.html#cfn-xray-resourcepolicy-bypasspolicylockoutcheck)
-    pub fn bypass_policy_lockout_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutCheck", value.into_expr()), Phase) }
+    pub fn bypass_policy_lockout_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutCheck", value), Phase) }
     /// `PolicyDocument`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-resourcepolicy.html#cfn-xray-resourcepolicy-policydocument)
-    pub fn policy_document(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    pub fn policy_document(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value), Phase) }
     /// `PolicyName`: text, required. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-resourcepolicy.html#cfn-xray-resourcepolicy-policyname)
-    pub fn policy_name(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyName", value), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::XRay::SamplingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html)
@@ -94,15 +94,15 @@ impl CfnSamplingRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RuleName`: text. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#cfn-xray-samplingrule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr())) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value)) }
     /// `SamplingRule`: `SamplingRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#cfn-xray-samplingrule-samplingrule)
-    pub fn sampling_rule(self, value: impl Arg<sampling_rule::SamplingRule>) -> Self { Self(put(self.0, "SamplingRule", value.into_expr())) }
+    pub fn sampling_rule(self, value: impl Arg<sampling_rule::SamplingRule>) -> Self { Self(put(self.0, "SamplingRule", value)) }
     /// `SamplingRuleRecord`: `SamplingRuleRecord`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#cfn-xray-samplingrule-samplingrulerecord)
-    pub fn sampling_rule_record(self, value: impl Arg<sampling_rule::SamplingRuleRecord>) -> Self { Self(put(self.0, "SamplingRuleRecord", value.into_expr())) }
+    pub fn sampling_rule_record(self, value: impl Arg<sampling_rule::SamplingRuleRecord>) -> Self { Self(put(self.0, "SamplingRuleRecord", value)) }
     /// `SamplingRuleUpdate`: `SamplingRuleUpdate`. Update: in place. AWS advises against it. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#cfn-xray-samplingrule-samplingruleupdate)
-    pub fn sampling_rule_update(self, value: impl Arg<sampling_rule::SamplingRuleUpdate>) -> Self { Self(put(self.0, "SamplingRuleUpdate", value.into_expr())) }
+    pub fn sampling_rule_update(self, value: impl Arg<sampling_rule::SamplingRuleUpdate>) -> Self { Self(put(self.0, "SamplingRuleUpdate", value)) }
     /// `Tags`: list of tag. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-samplingrule.html#cfn-xray-samplingrule-tags)
-    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value)) }
 }
 impl Done for CfnSamplingRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::XRay::SamplingRule`.
@@ -116,9 +116,9 @@ impl SamplingRateBoost {
 }
 impl<R0, R1> SamplingRateBoost<R0, R1> {
     /// `CooldownWindowMinutes`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrateboost.html#cfn-xray-samplingrule-samplingrateboost-cooldownwindowminutes)
-    pub fn cooldown_window_minutes(self, value: impl Arg<i64>) -> SamplingRateBoost<Set, R1> { SamplingRateBoost(put(self.0, "CooldownWindowMinutes", value.into_expr()), Phase) }
+    pub fn cooldown_window_minutes(self, value: impl Arg<i64>) -> SamplingRateBoost<Set, R1> { SamplingRateBoost(put(self.0, "CooldownWindowMinutes", value), Phase) }
     /// `MaxRate`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrateboost.html#cfn-xray-samplingrule-samplingrateboost-maxrate)
-    pub fn max_rate(self, value: impl Arg<f64>) -> SamplingRateBoost<R0, Set> { SamplingRateBoost(put(self.0, "MaxRate", value.into_expr()), Phase) }
+    pub fn max_rate(self, value: impl Arg<f64>) -> SamplingRateBoost<R0, Set> { SamplingRateBoost(put(self.0, "MaxRate", value), Phase) }
 }
 impl Done for SamplingRateBoost { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamplingRule` of `AWS::XRay::SamplingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html)
@@ -129,33 +129,33 @@ impl SamplingRule {
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> SamplingRule<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value), Phase) }
     /// `FixedRate`: number, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-fixedrate)
-    pub fn fixed_rate(self, value: impl Arg<f64>) -> SamplingRule<Set, R1, R2, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "FixedRate", value.into_expr()), Phase) }
+    pub fn fixed_rate(self, value: impl Arg<f64>) -> SamplingRule<Set, R1, R2, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "FixedRate", value), Phase) }
     /// `Host`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-host)
-    pub fn host(self, value: impl Arg<str>) -> SamplingRule<R0, Set, R2, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "Host", value.into_expr()), Phase) }
+    pub fn host(self, value: impl Arg<str>) -> SamplingRule<R0, Set, R2, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "Host", value), Phase) }
     /// `HTTPMethod`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-httpmethod)
-    pub fn http_method(self, value: impl Arg<str>) -> SamplingRule<R0, R1, Set, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "HTTPMethod", value.into_expr()), Phase) }
+    pub fn http_method(self, value: impl Arg<str>) -> SamplingRule<R0, R1, Set, R3, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "HTTPMethod", value), Phase) }
     /// `Priority`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> SamplingRule<R0, R1, R2, Set, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "Priority", value.into_expr()), Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> SamplingRule<R0, R1, R2, Set, R4, R5, R6, R7, R8> { SamplingRule(put(self.0, "Priority", value), Phase) }
     /// `ReservoirSize`: integer, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-reservoirsize)
-    pub fn reservoir_size(self, value: impl Arg<i64>) -> SamplingRule<R0, R1, R2, R3, Set, R5, R6, R7, R8> { SamplingRule(put(self.0, "ReservoirSize", value.into_expr()), Phase) }
+    pub fn reservoir_size(self, value: impl Arg<i64>) -> SamplingRule<R0, R1, R2, R3, Set, R5, R6, R7, R8> { SamplingRule(put(self.0, "ReservoirSize", value), Phase) }
     /// `ResourceARN`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, Set, R6, R7, R8> { SamplingRule(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, Set, R6, R7, R8> { SamplingRule(put(self.0, "ResourceARN", value), Phase) }
     /// `RuleARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-rulearn)
-    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleARN", value.into_expr()), Phase) }
+    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleARN", value), Phase) }
     /// `RuleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr()), Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value), Phase) }
     /// `SamplingRateBoost`: `SamplingRateBoost`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-samplingrateboost)
-    pub fn sampling_rate_boost(self, value: impl Arg<SamplingRateBoost>) -> Self { Self(put(self.0, "SamplingRateBoost", value.into_expr()), Phase) }
+    pub fn sampling_rate_boost(self, value: impl Arg<SamplingRateBoost>) -> Self { Self(put(self.0, "SamplingRateBoost", value), Phase) }
     /// `ServiceName`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, Set, R7, R8> { SamplingRule(put(self.0, "ServiceName", value.into_expr()), Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, Set, R7, R8> { SamplingRule(put(self.0, "ServiceName", value), Phase) }
     /// `ServiceType`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-servicetype)
-    pub fn service_type(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, R6, Set, R8> { SamplingRule(put(self.0, "ServiceType", value.into_expr()), Phase) }
+    pub fn service_type(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, R6, Set, R8> { SamplingRule(put(self.0, "ServiceType", value), Phase) }
     /// `URLPath`: text, required. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-urlpath)
-    pub fn url_path(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, R6, R7, Set> { SamplingRule(put(self.0, "URLPath", value.into_expr()), Phase) }
+    pub fn url_path(self, value: impl Arg<str>) -> SamplingRule<R0, R1, R2, R3, R4, R5, R6, R7, Set> { SamplingRule(put(self.0, "URLPath", value), Phase) }
     /// `Version`: integer. Update: replacement. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrule.html#cfn-xray-samplingrule-samplingrule-version)
-    pub fn version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
+    pub fn version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Version", value), Phase) }
 }
 impl Done for SamplingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamplingRuleRecord` of `AWS::XRay::SamplingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrulerecord.html)
@@ -164,11 +164,11 @@ impl SamplingRuleRecord {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreatedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrulerecord.html#cfn-xray-samplingrule-samplingrulerecord-createdat)
-    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value)) }
     /// `ModifiedAt`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrulerecord.html#cfn-xray-samplingrule-samplingrulerecord-modifiedat)
-    pub fn modified_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModifiedAt", value.into_expr())) }
+    pub fn modified_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModifiedAt", value)) }
     /// `SamplingRule`: `SamplingRule`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingrulerecord.html#cfn-xray-samplingrule-samplingrulerecord-samplingrule)
-    pub fn sampling_rule(self, value: impl Arg<SamplingRule>) -> Self { Self(put(self.0, "SamplingRule", value.into_expr())) }
+    pub fn sampling_rule(self, value: impl Arg<SamplingRule>) -> Self { Self(put(self.0, "SamplingRule", value)) }
 }
 impl Done for SamplingRuleRecord { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamplingRuleUpdate` of `AWS::XRay::SamplingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html)
@@ -177,31 +177,31 @@ impl SamplingRuleUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: map of text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-attributes)
-    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value)) }
     /// `FixedRate`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-fixedrate)
-    pub fn fixed_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FixedRate", value.into_expr())) }
+    pub fn fixed_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FixedRate", value)) }
     /// `Host`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-host)
-    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
+    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value)) }
     /// `HTTPMethod`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-httpmethod)
-    pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HTTPMethod", value.into_expr())) }
+    pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HTTPMethod", value)) }
     /// `Priority`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-priority)
-    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value)) }
     /// `ReservoirSize`: integer. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-reservoirsize)
-    pub fn reservoir_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReservoirSize", value.into_expr())) }
+    pub fn reservoir_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReservoirSize", value)) }
     /// `ResourceARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-resourcearn)
-    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceARN", value.into_expr())) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceARN", value)) }
     /// `RuleARN`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-rulearn)
-    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleARN", value.into_expr())) }
+    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleARN", value)) }
     /// `RuleName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-rulename)
-    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr())) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value)) }
     /// `SamplingRateBoost`: `SamplingRateBoost`. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-samplingrateboost)
-    pub fn sampling_rate_boost(self, value: impl Arg<SamplingRateBoost>) -> Self { Self(put(self.0, "SamplingRateBoost", value.into_expr())) }
+    pub fn sampling_rate_boost(self, value: impl Arg<SamplingRateBoost>) -> Self { Self(put(self.0, "SamplingRateBoost", value)) }
     /// `ServiceName`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-servicename)
-    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value)) }
     /// `ServiceType`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-servicetype)
-    pub fn service_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceType", value.into_expr())) }
+    pub fn service_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceType", value)) }
     /// `URLPath`: text. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-xray-samplingrule-samplingruleupdate.html#cfn-xray-samplingrule-samplingruleupdate-urlpath)
-    pub fn url_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URLPath", value.into_expr())) }
+    pub fn url_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URLPath", value)) }
 }
 impl Done for SamplingRuleUpdate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -224,7 +224,7 @@ impl CfnTransactionSearchConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IndexingPercentage`: number. Update: in place. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-xray-transactionsearchconfig.html#cfn-xray-transactionsearchconfig-indexingpercentage)
-    pub fn indexing_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexingPercentage", value.into_expr())) }
+    pub fn indexing_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexingPercentage", value)) }
 }
 impl Done for CfnTransactionSearchConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Names of required properties, for [`Missing`].
