@@ -1,10 +1,12 @@
 //! What can be said on the command line.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Parser, Subcommand, ValueEnum};
 
 use xacct_deploy::{ExecutionPolicy, Trusted};
 
@@ -504,6 +506,50 @@ impl Global {
             context: self.context.clone(),
         }
     }
+}
+
+/// A flag that is not about one setting of the configuration, as it counts now.
+pub(crate) struct Flag {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    /// The flag, the variable, or that it is a default.
+    pub(crate) from: String,
+}
+
+/// What other settings are made of, or what is of no interest by itself.
+const ELSEWHERE: [&str; 7] = ["output", "config", "account", "profile", "region", "context", "help"];
+
+/// The flags of every verb, and those of `deploy` that variables give.
+pub(crate) fn flags(command: &Command, matches: &ArgMatches) -> Vec<Flag> {
+    let of_verb = matches.subcommand().map_or(matches, |(_, it)| it);
+    let of_deploy = command.find_subcommand("deploy").into_iter().flat_map(Command::get_arguments);
+    let all = command.get_arguments().chain(of_deploy.filter(|it| it.get_env().is_some()));
+    all.filter(|it| !ELSEWHERE.contains(&it.get_id().as_str())).map(|it| flag(it, of_verb)).collect()
+}
+
+fn flag(arg: &Arg, matches: &ArgMatches) -> Flag {
+    let id = arg.get_id().as_str();
+    let name = arg.get_long().unwrap_or(id).to_owned();
+    let variable = arg.get_env().map(|it| it.to_string_lossy().into_owned());
+    let text = |values: Vec<&OsStr>| values.iter().map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(", ");
+    let Ok(raw) = matches.try_get_raw(id) else {
+        // The verb does not have it; another reads the variable.
+        let set = variable.and_then(|it| Some((std::env::var(&it).ok()?, it)));
+        let default =
+            || (text(arg.get_default_values().iter().map(|it| it.as_os_str()).collect()), "default".to_owned());
+        let (value, from) = set.unwrap_or_else(default);
+        return Flag { name, value, from };
+    };
+    let value = match arg.get_action() {
+        ArgAction::SetTrue => matches.get_flag(id).to_string(),
+        _ => raw.map_or_else(|| "none".to_owned(), |it| text(it.collect())),
+    };
+    let from = match (matches.value_source(id), variable) {
+        (Some(ValueSource::CommandLine), _) => format!("--{name}"),
+        (Some(ValueSource::EnvVariable), Some(variable)) => variable,
+        _ => "default".to_owned(),
+    };
+    Flag { name, value, from }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use xacct_deploy::aws::{Access, AwsConnector, RoleAccess, Source};
+use xacct_deploy::aws::{Access, AwsConnector, Proxy, RoleAccess, Source};
 use xacct_deploy::memory::{LIMITS, World};
 use xacct_deploy::{Engine, FileStore, MemoryStore, Pace, ProblemKind, RunError};
 
@@ -14,6 +14,7 @@ use crate::config::{Account, Config, bootstrap_qualifier};
 use crate::exit::Exit;
 use crate::failed::wrap;
 use crate::problem::{Failure, Problem, io_reason};
+use crate::proxy::ProxyVariable;
 use crate::session::{Session, quoted};
 use crate::terminal::Terminal;
 
@@ -140,6 +141,7 @@ fn folder() -> PathBuf {
 
 fn connector(config: &Config) -> AwsConnector {
     let mut connector = AwsConnector::default();
+    connector.proxy = Proxy::Environment;
     for account in config.accounts.values() {
         let source = match &account.profile {
             Some(profile) => Source::Profile(profile.value.clone()),
@@ -204,7 +206,8 @@ pub(crate) const NOTHING_WRITTEN: &str = "nothing was written";
 pub(crate) fn refused(error: &RunError, session: &Session<'_>) -> Failure {
     match error {
         RunError::Preflight(problems) => {
-            let is_credentials = |kind| matches!(kind, ProblemKind::Credentials | ProblemKind::WrongAccount);
+            let is_credentials =
+                |kind| matches!(kind, ProblemKind::Credentials | ProblemKind::Clock | ProblemKind::WrongAccount);
             let exit =
                 if problems.iter().any(|it| is_credentials(it.kind)) { Exit::Credentials } else { Exit::DeployFailed };
             let problems = problems.iter().map(|it| standing_in_the_way(it, session)).collect();
@@ -224,13 +227,23 @@ fn standing_in_the_way(problem: &xacct_deploy::Problem, session: &Session<'_>) -
     let name = alias.map_or_else(|| environment.to_string(), |alias| format!("{alias} ({environment})"));
     let (code, message) = match problem.kind {
         ProblemKind::Credentials => ("credentials", format!("no credentials that work for {name}")),
+        ProblemKind::Clock => ("clock", format!("this machine's clock is wrong, says AWS for {name}")),
         ProblemKind::WrongAccount => ("wrong-account", format!("the credentials for {name} are for another account")),
         ProblemKind::Unreachable => ("unavailable", format!("AWS does not answer for {name}")),
         ProblemKind::NotBootstrapped => ("not-bootstrapped", format!("{name} is not bootstrapped")),
         ProblemKind::Other => ("preflight", format!("{name} cannot be deployed to")),
     };
     let mut found = Problem::error(message).code(code).note(problem.cause.message.clone());
-    if let Some((_, account)) = account {
+    if let Some(detail) = &problem.cause.detail {
+        found = found.note(detail.clone());
+    }
+    let proxies = ProxyVariable::all();
+    if problem.kind == ProblemKind::Unreachable {
+        for proxy in proxies.iter().filter(|it| it.is_proxy()) {
+            found = found.note(format!("through the proxy `{}`, from {}", proxy.shown(), proxy.name));
+        }
+    }
+    if let Some((_, account)) = account.filter(|_| problem.kind != ProblemKind::Clock) {
         for (what, setting) in [("profile", &account.profile), ("role", &account.role)] {
             if let Some(setting) = setting {
                 found = found.note(format!("{what} `{}`, from {}", setting.value, setting.from));
@@ -239,9 +252,9 @@ fn standing_in_the_way(problem: &xacct_deploy::Problem, session: &Session<'_>) -
     }
     let help = match (problem.kind, alias) {
         (ProblemKind::NotBootstrapped, _) => format!("run `{}`", session.command("bootstrap")),
-        (ProblemKind::Other, _) => problem.cause.help.clone().unwrap_or_default(),
+        (ProblemKind::Other | ProblemKind::Clock, _) => problem.cause.help.clone().unwrap_or_default(),
         (ProblemKind::Unreachable, _) => {
-            "look at the network, at a proxy, and at `AWS_ENDPOINT_URL` if it is set; nothing was written".to_owned()
+            "look at the network, at `HTTPS_PROXY` and `NO_PROXY`, and at `AWS_ENDPOINT_URL` if it is set; nothing was written".to_owned()
         }
         (ProblemKind::Credentials, _) if account.is_some_and(|(_, it)| it.profile.is_some()) => {
             let profile =

@@ -83,6 +83,12 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "Agree in advance with --yes.",
     ),
     template("circular-dependency", "Resources of a stack need each other."),
+    explain(
+        "clock",
+        "The clock of this machine differs from AWS's by minutes.",
+        "Every call is signed with the time, and AWS takes no signature that is more than some minutes old or in the future.",
+        "Set the clock, for instance by NTP. In WSL and in virtual machines it can fall behind while the host sleeps: `hwclock -s` sets it.",
+    ),
     template("conditional-reference", "What a reference is to may not exist, by its condition."),
     explain(
         "control-policy",

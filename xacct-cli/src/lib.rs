@@ -32,6 +32,7 @@ mod organization;
 mod parameters;
 mod plan_report;
 mod problem;
+mod proxy;
 mod report;
 mod select;
 mod session;
@@ -45,7 +46,7 @@ use clap::{CommandFactory, FromArgMatches};
 use xacct_core::App;
 use xacct_deploy::Engine;
 
-use args::{CommandLine, SynthArgs, Verb};
+use args::{CommandLine, Flag, SynthArgs, Verb, flags};
 use exit::Exit;
 use problem::Failure;
 use session::{Define, Session};
@@ -112,8 +113,8 @@ pub fn run_with<R: Defined>(engine: Engine, define: impl Fn(&App, &Config) -> R)
 }
 
 fn main(define: Define<'_>, engine: Option<Engine>) -> Exit {
-    let line = match parse() {
-        Ok(line) => line,
+    let (line, flags) = match parse() {
+        Ok(parsed) => parsed,
         Err(error) => {
             // A reader that has gone does not want to know.
             let _ = error.print();
@@ -139,7 +140,7 @@ fn main(define: Define<'_>, engine: Option<Engine>) -> Exit {
     if let Err(failure) = terminal.json_version() {
         return end(&terminal, Err(failure));
     }
-    match Session::new(global, terminal, define, engine) {
+    match Session::new(global, flags, terminal, define, engine) {
         Ok(session) => {
             let result = verbs::run(&session, verb);
             end(&session.terminal, result)
@@ -168,9 +169,9 @@ fn command() -> clap::Command {
     CommandLine::command().name(name.clone()).bin_name(name)
 }
 
-fn parse() -> Result<CommandLine, clap::Error> {
+fn parse() -> Result<(CommandLine, Vec<Flag>), clap::Error> {
     let matches = command().try_get_matches()?;
-    CommandLine::from_arg_matches(&matches)
+    Ok((CommandLine::from_arg_matches(&matches)?, flags(&command(), &matches)))
 }
 
 /// The program in the README compiles.

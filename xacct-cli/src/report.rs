@@ -7,6 +7,7 @@ use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, ThemeCharacters, ThemeStyles,
 };
 use serde_json::{Value as Json, json};
+use textwrap::{WordSeparator, WordSplitter};
 use xacct_core::{Severity, SourceLocation};
 
 use crate::problem::{Place, Problem};
@@ -21,6 +22,10 @@ pub(crate) fn render(problem: &Problem, style: &Style) -> String {
         .with_width(style.width)
         .with_links(style.links)
         .with_context_lines(1)
+        // Flags, names and times have hyphens, and are copied.
+        .with_word_separator(WordSeparator::AsciiSpace)
+        .with_word_splitter(WordSplitter::NoHyphenation)
+        .with_break_words(false)
         .without_cause_chain();
     let mut text = String::new();
     match handler.render_report(&mut text, &report) {

@@ -8,11 +8,12 @@ use xacct_core::assembly::AssemblyError;
 use xacct_core::{App, Assembly, Construct};
 use xacct_deploy::Engine;
 
-use crate::args::Global;
+use crate::args::{Flag, Global};
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::interrupt::Interrupts;
 use crate::problem::{Failure, Problem};
+use crate::proxy::ProxyVariable;
 use crate::terminal::Terminal;
 use crate::{BoxError, ConfigError};
 
@@ -22,6 +23,8 @@ pub(crate) type Define<'a> = &'a dyn Fn(&App, &Config) -> Result<(), BoxError>;
 /// What a verb works with.
 pub(crate) struct Session<'a> {
     pub(crate) global: Global,
+    /// What counts besides the configuration, for whoever asks.
+    pub(crate) flags: Vec<Flag>,
     pub(crate) terminal: Terminal,
     pub(crate) config: Config,
     /// An engine of the program's own, in the place of the one for AWS.
@@ -35,6 +38,7 @@ impl<'a> Session<'a> {
     /// Reads the configuration, and tells what is odd about it.
     pub(crate) fn new(
         global: Global,
+        flags: Vec<Flag>,
         terminal: Terminal,
         define: Define<'a>,
         engine: Option<Engine>,
@@ -43,12 +47,17 @@ impl<'a> Session<'a> {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         variables.sort();
+        for variable in ProxyVariable::all() {
+            if let Some(password) = variable.password() {
+                terminal.hide(password);
+            }
+        }
         match config::load(&global.overrides(), &variables) {
             Ok((config, warnings)) => {
                 for warning in &warnings {
                     terminal.problem(warning);
                 }
-                Ok(Self { global, terminal, config, engine, interrupts: Mutex::default(), define })
+                Ok(Self { global, flags, terminal, config, engine, interrupts: Mutex::default(), define })
             }
             Err(error) => Err((error.into(), terminal)),
         }

@@ -18,7 +18,8 @@ use async_trait::async_trait;
 use aws_sdk_cloudformation::config::SharedHttpClient;
 use aws_sdk_cloudformation::config::retry::RetryConfig;
 use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
-use aws_smithy_http_client::tls;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector as HttpConnector, tls};
 
 use self::credentials::{Common, Configurations, Roles, check_profile};
 use crate::cloudformation::{ApiError, Clients, Connector, Environment};
@@ -33,9 +34,23 @@ pub struct AwsConnector {
     pub default: Access,
     /// Where all services are, instead of AWS. The SDK reads `AWS_ENDPOINT_URL` by itself.
     pub endpoint_url: Option<String>,
+    /// Through what the services are reached.
+    pub proxy: Proxy,
     /// One for all accounts: its root certificates are loaded once.
     http: OnceLock<SharedHttpClient>,
     configurations: Configurations,
+}
+
+/// Through what the services are reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Proxy {
+    /// Directly, whatever the environment says.
+    #[default]
+    None,
+    /// Through the proxies that `HTTPS_PROXY`, `HTTP_PROXY` and `ALL_PROXY` name, in capital or small letters, except for the hosts, domains
+    /// and networks of `NO_PROXY`. The metadata service of an instance (`169.254.169.254`) is reached directly only if it is among these.
+    Environment,
 }
 
 /// A way into an account.
@@ -107,11 +122,7 @@ impl Connector for AwsConnector {
         if let Source::Profile(name) = &access.source {
             check_profile(name).await?;
         }
-        let http = self.http.get_or_init(|| {
-            aws_smithy_http_client::Builder::new()
-                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-                .build_https()
-        });
+        let http = self.http.get_or_init(|| http_client(self.proxy));
         let common = Common { http, endpoint_url: self.endpoint_url.as_deref() };
         let roles = Roles::of(access.role.as_ref(), environment);
         let get = async |role: Option<&RoleAccess>| {
@@ -129,6 +140,23 @@ impl Connector for AwsConnector {
             execution_role: roles.execution,
         })
     }
+}
+
+fn http_client(proxy: Proxy) -> SharedHttpClient {
+    let proxy = match proxy {
+        Proxy::None => ProxyConfig::disabled(),
+        Proxy::Environment => ProxyConfig::from_env(),
+    };
+    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = HttpConnector::builder()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.build()
+    })
 }
 
 /// The ARN of a role of CDK's bootstrap.

@@ -65,6 +65,8 @@ pub enum CauseKind {
     RoleNotAssumable,
     /// The credentials have expired, or could not be loaded.
     Credentials,
+    /// The clock here differs from the service's by minutes, so that no signature counts.
+    Clock,
     /// An output is imported by another stack.
     ExportInUse,
     /// A bucket or repository has content.
@@ -136,7 +138,9 @@ impl Cause {
 
 impl From<&ApiError> for Cause {
     fn from(error: &ApiError) -> Self {
-        let kind = if error.is_expired() {
+        let kind = if error.is_clock_skew() {
+            CauseKind::Clock
+        } else if error.is_expired() {
             CauseKind::Credentials
         } else if error.retry() != crate::error::Retry::No {
             CauseKind::Unavailable
@@ -146,6 +150,7 @@ impl From<&ApiError> for Cause {
         Self {
             kind,
             message: error.message.clone(),
+            detail: clocks(&error.message).filter(|_| kind == CauseKind::Clock),
             help: help(kind).map(str::to_owned),
             operation: Some(error.operation.to_owned()),
             code: error.code.clone(),
@@ -260,6 +265,15 @@ fn is_noise(failure: &FailedEvent) -> bool {
     cancelled || summary || event.is_stack() && reason.contains("resource(s) failed")
 }
 
+/// What two clocks say, where a message tells: `Signature expired: 20260101T120000Z is now earlier than 20260101T121000Z
+/// (20260101T121500Z - 5 min.)`, where the first time is ours and the last is the service's.
+fn clocks(message: &str) -> Option<String> {
+    let times: Vec<Timestamp> =
+        message.split(|it: char| !it.is_ascii_alphanumeric()).filter_map(Timestamp::parse_basic).collect();
+    let [ours, .., theirs] = times[..] else { return None };
+    Some(format!("the clock here says {}, AWS's says {}", ours.to_seconds(), theirs.to_seconds()))
+}
+
 /// What kind of failure a message tells of.
 pub(crate) fn classify(code: &str, message: &str) -> CauseKind {
     let text = message.to_ascii_lowercase();
@@ -364,6 +378,10 @@ fn help(kind: CauseKind) -> Option<&'static str> {
         CauseKind::Credentials => {
             "renew the credentials (for instance `aws sso login`) and deploy again: what runs is taken up where it is"
         }
+        CauseKind::Clock => {
+            "set this machine's clock, for instance by NTP (`timedatectl set-ntp true`, or `hwclock -s` in WSL), and run it again: AWS takes \
+             no signature that is minutes off"
+        }
         CauseKind::ExportInUse => {
             "another stack imports the value: change that stack first, or use the `Parameter` strategy for the reference"
         }
@@ -442,6 +460,29 @@ mod tests {
     fn noise_is_better_than_nothing() {
         let causes = causes_of(vec![failed(1, "A", "Resource creation cancelled", &[])]);
         assert_eq!(causes[0].message, "Resource creation cancelled");
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_not_a_matter_of_credentials() {
+        let check = |code: &str, message: &str, detail: Option<&str>| {
+            let cause = Cause::from(&ApiError::service("GetCallerIdentity", code, message));
+            assert_eq!((cause.kind, cause.detail.as_deref()), (CauseKind::Clock, detail), "{message}");
+        };
+        check(
+            "SignatureDoesNotMatch",
+            "Signature expired: 20260101T120000Z is now earlier than 20260101T121000Z (20260101T121500Z - 5 min.)",
+            Some("the clock here says 2026-01-01T12:00:00Z, AWS's says 2026-01-01T12:15:00Z"),
+        );
+        check(
+            "InvalidSignatureException",
+            "Signature not yet current: 20260101T130000Z is still later than 20260101T120500Z (20260101T120000Z + 5 min.)",
+            Some("the clock here says 2026-01-01T13:00:00Z, AWS's says 2026-01-01T12:00:00Z"),
+        );
+        let skewed = "The difference between the request time and the current time is too large.";
+        check("RequestTimeTooSkewed", skewed, None);
+        let wrong_key = "The request signature we calculated does not match the signature you provided.";
+        let cause = Cause::from(&ApiError::service("GetCallerIdentity", "SignatureDoesNotMatch", wrong_key));
+        assert_eq!(cause.kind, CauseKind::Other);
     }
 
     #[test]

@@ -110,6 +110,8 @@ pub struct Problem {
 pub enum ProblemKind {
     /// There are no credentials, or they do not work.
     Credentials,
+    /// The clock here is wrong, so that no credentials work.
+    Clock,
     /// The credentials are for another account.
     WrongAccount,
     /// No answer came: the network, a proxy, or the endpoint.
@@ -210,6 +212,7 @@ impl Engine {
         let problem = |kind, cause| Problem { environment: environment.clone(), kind, cause };
         let failed = |error: &ApiError| match error.retry() {
             Retry::Throttled | Retry::Transient => problem(ProblemKind::Unreachable, Cause::from(error)),
+            Retry::No if error.is_clock_skew() => problem(ProblemKind::Clock, Cause::from(error)),
             Retry::No | Retry::NotYet => problem(ProblemKind::Credentials, Cause::from(error)),
         };
         let clients = self.connector.connect(environment).await.map_err(|error| failed(&error))?;

@@ -126,10 +126,14 @@ impl ApiError {
     /// Whether the session has ended: new credentials are needed, repeating does not help.
     pub fn is_expired(&self) -> bool {
         self.origin == Origin::Credentials
-            || matches!(
-                self.code(),
-                "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired"
-            )
+            || matches!(self.code(), "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired")
+    }
+
+    /// Whether the service refused the call because the clock here differs too much from its own.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
+    pub fn is_clock_skew(&self) -> bool {
+        matches!(self.code(), "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture")
+            || ["Signature expired", "Signature not yet current"].iter().any(|it| self.message.contains(it))
     }
 
     /// Whether and how to repeat the call.

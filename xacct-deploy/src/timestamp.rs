@@ -34,6 +34,24 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Reads the basic format that signatures have: `20260101T120000Z`.
+    pub(crate) fn parse_basic(text: &str) -> Option<Self> {
+        let is_basic = text.len() == 16 && text.bytes().all(|it| it.is_ascii_digit() || it == b'T' || it == b'Z');
+        let part = |range: std::ops::Range<usize>| text.get(range).filter(|_| is_basic);
+        let (year, month, day) = (part(0..4)?, part(4..6)?, part(6..8)?);
+        let (time, hour, minute, second) = (part(8..9)?, part(9..11)?, part(11..13)?, part(13..16)?);
+        Self::parse(&format!("{year}-{month}-{day}{time}{hour}:{minute}:{second}"))
+    }
+
+    /// To the second, in UTC: `2026-01-01T12:00:00Z`.
+    pub fn to_seconds(self) -> String {
+        let text = self.to_string();
+        let (seconds, _) = text.split_once('.').unwrap_or((&text, ""));
+        format!("{seconds}Z")
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -13,6 +13,7 @@ use crate::cloud::Cloud;
 use crate::config::bootstrap_qualifier;
 use crate::exit::Exit;
 use crate::problem::Failure;
+use crate::proxy::ProxyVariable;
 use crate::session::{Session, invocation};
 
 pub(crate) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit, Failure> {
@@ -67,6 +68,8 @@ fn settings(session: &Session<'_>) -> Vec<(String, String, String)> {
         ("output".to_owned(), session.output().display().to_string(), session.output_source().to_owned()),
         ("region".to_owned(), config.region.value.to_string(), config.region.from.to_string()),
     ];
+    all.extend(session.flags.iter().map(|it| (it.name.clone(), it.value.clone(), it.from.clone())));
+    all.extend(ProxyVariable::all().iter().map(|it| (it.name.to_lowercase(), it.shown(), it.name.clone())));
     for (alias, account) in &config.accounts {
         let mut add =
             |key: &str, value: String, from: String| all.push((format!("accounts.{alias}.{key}"), value, from));
@@ -82,6 +85,14 @@ fn settings(session: &Session<'_>) -> Vec<(String, String, String)> {
         }
         if let Some(it) = &account.region {
             add("region", it.value.to_string(), it.from.to_string());
+        }
+        for (key, levels) in [
+            ("service_control_policies", &account.service_control_policies),
+            ("resource_control_policies", &account.resource_control_policies),
+        ] {
+            for it in levels.iter().flatten() {
+                add(key, it.value.clone(), it.from.to_string());
+            }
         }
     }
     for (key, setting) in &config.context {

@@ -130,9 +130,16 @@ fn later_layers_win_and_doctor_says_which() {
         "region = \"eu-west-1\"\n[accounts.tools]\nid = \"111111111111\"\nprofile = \"a\"\n\
          [accounts.production]\nid = \"222222222222\"\n[context]\ncase = \"good\"\n[silence]\nx = \"because\"\n",
     );
-    let variables = [("XACCT_REGION", "eu-central-1"), ("XACCT_ACCOUNT_PRODUCTION", "333333333333")];
-    let said =
-        place.run_with(&variables, &["doctor", "--offline", "--json", "--profile", "tools=b", "--region", "us-east-1"]);
+    let variables = [
+        ("XACCT_REGION", "eu-central-1"),
+        ("XACCT_ACCOUNT_PRODUCTION", "333333333333"),
+        ("XACCT_YES", "1"),
+        ("XACCT_REQUIRE_APPROVAL", "broadening"),
+        ("XACCT_LOCAL", "true"),
+        ("XACCT_PROGRESS", "events"),
+    ];
+    let flags = ["--profile", "tools=b", "--region", "us-east-1", "--progress", "errors"];
+    let said = place.run_with(&variables, &[&["doctor", "--offline", "--json"][..], &flags].concat());
     let setting = |name: &str| {
         let line =
             said.lines().into_iter().find(|it| it["name"] == name).unwrap_or_else(|| panic!("{name}: {}", said.out));
@@ -145,6 +152,25 @@ fn later_layers_win_and_doctor_says_which() {
     assert_eq!(setting("accounts.production.id"), is("333333333333", "XACCT_ACCOUNT_PRODUCTION"));
     assert_eq!(setting("context.case"), is("good", "xacct.toml:8"));
     assert_eq!(setting("silence.x"), is("because", "xacct.toml:10"));
+    assert_eq!(setting("yes"), is("true", "XACCT_YES"));
+    assert_eq!(setting("require-approval"), is("broadening", "XACCT_REQUIRE_APPROVAL"));
+    assert_eq!(setting("local"), is("true", "XACCT_LOCAL"));
+    assert_eq!(setting("progress"), is("errors", "--progress"));
+    assert_eq!(setting("json"), is("true", "--json"));
+    assert_eq!(setting("color"), is("auto", "default"));
+    assert_eq!(setting("no-validation"), is("false", "default"));
+    assert_eq!(setting("assembly"), is("none", "default"));
+}
+
+#[test]
+fn flags_in_help_are_not_cut_at_their_hyphens() {
+    let place = Place::with("broken.json", "{");
+    let args = ["status", "--local", "--local-state", "broken.json"];
+    for width in 60..100 {
+        let said = place.run_with(&[("COLUMNS", &width.to_string())], &args);
+        assert_eq!(said.code, 1);
+        assert!(said.err.contains("--local-state"), "{}", said.err);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod command_line;
 mod deploying;
 mod interrupted;
+mod network;
 mod screen;
 mod secrets;
 mod support;

@@ -39,7 +39,22 @@ impl Place {
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
         // What the machine of the tests has set is nobody's business.
         for (name, _) in std::env::vars() {
-            if ["XACCT_", "CDK_", "CARGO", "AWS_", "NO_COLOR", "CLICOLOR", "CI"].iter().any(|it| name.starts_with(it)) {
+            if [
+                "XACCT_",
+                "CDK_",
+                "CARGO",
+                "AWS_",
+                "NO_COLOR",
+                "NO_PROXY",
+                "HTTP_PROXY",
+                "HTTPS_PROXY",
+                "ALL_PROXY",
+                "CLICOLOR",
+                "CI",
+            ]
+            .iter()
+            .any(|it| name.starts_with(it))
+            {
                 command.env_remove(name);
             }
         }
