@@ -135,7 +135,7 @@ impl Connector for AwsConnector {
         };
         Ok(Clients {
             cloudformation: Arc::new(cloudformation::Sdk::new(&config, ATTEMPT_TIMEOUT)),
-            objects: Arc::new(objects::Sdk::new(&storage, environment, UPLOAD_TIMEOUT)),
+            objects: Arc::new(objects::Sdk::new(&storage, environment, ATTEMPT_TIMEOUT, UPLOAD_TIMEOUT)),
             identity: Arc::new(identity::Sdk::new(&config, ATTEMPT_TIMEOUT)),
             execution_role: roles.execution,
         })

@@ -151,9 +151,29 @@ impl Deployment<'_> {
         }
     }
 
-    /// Whether an operation was for what is asked for now.
+    /// Whether an operation was for what is asked for now, and asked for in the same way.
     fn is_same(&self, operation: &InFlight) -> bool {
-        self.desired.has_whole_fingerprint() && operation.fingerprint.as_deref() == Some(&self.fingerprint)
+        self.desired.has_whole_fingerprint() && operation.fingerprint.as_deref() == Some(&self.request_fingerprint())
+    }
+
+    /// The fingerprint of what is asked for, and of everything else that a change set is made with.
+    fn request_fingerprint(&self) -> String {
+        let StackOptions {
+            express, no_rollback, revert_drift, delete_on_failed_create, import_existing, import, ..
+        } = self.options;
+        let import = import.get(&self.worker.artifact.id).map(Vec::as_slice).unwrap_or_default();
+        let import: Vec<_> = import.iter().map(|it| (&it.logical_id, &it.resource_type, &it.identifier)).collect();
+        let way = serde_json::json!({
+            "desired": self.fingerprint,
+            "express": express,
+            "noRollback": no_rollback,
+            "revertDrift": revert_drift,
+            "deleteOnFailedCreate": delete_on_failed_create,
+            "importExisting": import_existing,
+            "import": import,
+            "role": self.worker.execution_role(),
+        });
+        hex(&Sha256::digest(way.to_string().as_bytes()))
     }
 
     /// A change set that may have been made is used again if it would be made the same, and removed otherwise.
@@ -204,10 +224,11 @@ impl Deployment<'_> {
                 stack_id: current.id.clone(),
                 boundary: operation.boundary(),
                 change_set_id: operation.change_set_id.clone(),
+                token: Some(operation.token.clone()),
             })
             .await?;
-        // What somebody cancelled in the meantime is begun again: that it was cancelled is no news.
-        if same && !followed.was_cancelled_elsewhere() {
+        // What somebody cancelled or changed in the meantime is begun again: the stack is not what was asked for.
+        if same && !followed.was_cancelled_elsewhere() && !followed.overtaken {
             return self.judge(record, operation.kind, followed).await.map(Some);
         }
         record.in_flight = None;
@@ -331,8 +352,9 @@ impl Deployment<'_> {
             .worker
             .follow(Target {
                 stack_id: stack.id.clone(),
-                boundary: Boundary::LastStart { token: None },
+                boundary: Boundary::LastStart,
                 change_set_id: None,
+                token: None,
             })
             .await;
         let mut causes = match followed {
@@ -417,12 +439,18 @@ impl Deployment<'_> {
             (true, false) => OperationKind::Create,
         };
         let template = self.template_source().await?;
-        // A change set that an interrupted run may have made has a name and a token in the record; they are used again.
-        let (name, token) = match record.in_flight.take() {
-            Some(InFlight { change_set: Some(name), token, .. }) => (name, token),
-            _ => {
+        // A change set that an interrupted run may have made has a name and a token in the record; they are used again, unless the stack
+        // has come or gone since.
+        let (name, token, made_stack) = match record.in_flight.take() {
+            Some(InFlight { change_set: Some(name), token, kind: before, stack_id, .. }) if before == kind => {
+                (name, token, stack_id.is_none())
+            }
+            left => {
+                if let Some(left) = left {
+                    self.drop_change_set(&left).await;
+                }
                 let token = worker.token("deploy");
-                (token.clone(), token)
+                (token.clone(), token, stack.is_none())
             }
         };
         let operation = InFlight {
@@ -430,10 +458,10 @@ impl Deployment<'_> {
             kind,
             step: Step::Preparing,
             token: token.clone(),
-            fingerprint: Some(self.fingerprint.clone()),
+            fingerprint: Some(self.request_fingerprint()),
             change_set: Some(name.clone()),
             change_set_id: None,
-            stack_id: stack.map(|stack| stack.id.clone()),
+            stack_id: stack.filter(|_| !made_stack).map(|stack| stack.id.clone()),
             since: None,
         };
         record.in_flight = Some(operation.clone());
@@ -467,7 +495,7 @@ impl Deployment<'_> {
         let reference = ChangeSetRef { stack: worker.key.stack_name.clone(), change_set: name.clone() };
         let ready = match self.make_change_set(&request, &reference).await? {
             Ok(ready) => ready,
-            Err(refusal) => return self.not_ready(record, &operation, stack, refusal).await,
+            Err(refusal) => return self.not_ready(record, &operation, stack, made_stack, refusal).await,
         };
         worker.shared.emitter.emit(Event::ChangeSetReady {
             stack: worker.artifact.id.clone(),
@@ -482,11 +510,11 @@ impl Deployment<'_> {
             ..operation
         };
         if self.options.dry_run {
-            self.clean_up(record, &operation, exists).await?;
+            self.clean_up(record, &operation, made_stack).await?;
             return Ok(Attempt::Done(Outcome::Planned { changes: ready.changes }));
         }
         if worker.shared.handle.intent() != Intent::Continue {
-            self.clean_up(record, &operation, exists).await?;
+            self.clean_up(record, &operation, made_stack).await?;
             return Err(Stop::NotStarted);
         }
         if stack.is_some_and(|it| it.termination_protection) != worker.artifact.termination_protection {
@@ -495,7 +523,7 @@ impl Deployment<'_> {
         }
         record.in_flight = Some(operation.clone());
         worker.save(record)?;
-        self.execute(record, operation, &ready, exists).await
+        self.execute(record, operation, &ready, made_stack).await
     }
 
     /// The template in the request, or in the asset bucket if it is too long.
@@ -600,12 +628,13 @@ impl Deployment<'_> {
         record: &mut StackRecord,
         operation: &InFlight,
         stack: Option<&Stack>,
+        made_stack: bool,
         refusal: Refusal,
     ) -> Result<Attempt, Stop> {
         let exists = stack.is_some_and(|stack| stack.status.phase() != Phase::Review);
         let causes = match refusal {
             Refusal::NoChanges => {
-                self.clean_up(record, operation, exists).await?;
+                self.clean_up(record, operation, made_stack).await?;
                 let Some(stack) = stack.filter(|_| exists) else {
                     let cause = Cause::new(CauseKind::Invalid, "the template has no resources");
                     return Err(Stop::failed(None, cause));
@@ -620,6 +649,10 @@ impl Deployment<'_> {
             Refusal::Error(error) if error.is_expired() || error.retry() != crate::error::Retry::No => {
                 // Nobody knows whether the request arrived: the record stays, for the next run.
                 return Err(self.worker.refused(&error));
+            }
+            // Somebody else's operation is in the way, or has made the change set obsolete.
+            Refusal::Error(error) if error.is_change_set_absent() || error.is_stack_busy() => {
+                return self.overtaken(record, operation).await;
             }
             Refusal::Error(error) => vec![self.worker.cause_of(&error)],
             Refusal::Failed { id, reason } => {
@@ -637,23 +670,56 @@ impl Deployment<'_> {
                 causes
             }
         };
-        self.clean_up(record, operation, exists).await?;
         let status = stack.map(|stack| stack.status.clone()).filter(|_| exists);
-        Err(Stop::Failed { status, causes })
+        Err(self.give_up(record, operation, made_stack, status, causes).await)
     }
 
-    /// Removes a change set that is not executed, and the empty stack that was made to hold it.
-    async fn clean_up(&self, record: &mut StackRecord, operation: &InFlight, exists: bool) -> Result<(), Stop> {
+    /// The work begins again from where the stack is then.
+    async fn overtaken(&self, record: &mut StackRecord, operation: &InFlight) -> Result<Attempt, Stop> {
         self.drop_change_set(operation).await;
-        if !exists
-            && let Some(stack) = self.worker.find().await?
-            && stack.status == StackStatus::REVIEW_IN_PROGRESS
-        {
-            let token = self.worker.token("discard");
-            self.worker.send_delete(&stack.id, &token, &[]).await?;
+        record.in_flight = None;
+        self.worker.save(record)?;
+        Ok(Attempt::Overtaken)
+    }
+
+    /// Cleans up after a failure. What goes wrong with that comes after the causes.
+    async fn give_up(
+        &self,
+        record: &mut StackRecord,
+        operation: &InFlight,
+        made_stack: bool,
+        status: Option<StackStatus>,
+        mut causes: Vec<Cause>,
+    ) -> Stop {
+        if let Err(Stop::Failed { causes: more, .. }) = self.clean_up(record, operation, made_stack).await {
+            causes.extend(more);
+        }
+        Stop::Failed { status, causes }
+    }
+
+    /// Removes a change set that is not executed, and the empty stack that was made to hold it. A stack that was there before may hold
+    /// somebody else's change sets.
+    async fn clean_up(&self, record: &mut StackRecord, operation: &InFlight, made_stack: bool) -> Result<(), Stop> {
+        self.drop_change_set(operation).await;
+        if made_stack && let Err(Stop::Failed { causes, .. }) = self.discard_empty_stack().await {
+            let reason = causes.first().map(|it| it.message.as_str()).unwrap_or_default();
+            let name = &self.worker.key.stack_name;
+            self.worker.note(format!("the empty stack `{name}` is left over in REVIEW_IN_PROGRESS: {reason}"));
         }
         record.in_flight = None;
         self.worker.save(record)
+    }
+
+    async fn discard_empty_stack(&self) -> Result<(), Stop> {
+        let Some(stack) = self.worker.find().await? else { return Ok(()) };
+        if stack.status != StackStatus::REVIEW_IN_PROGRESS {
+            return Ok(());
+        }
+        if stack.termination_protection {
+            self.set_protection(&stack.id, false).await?;
+        }
+        let token = self.worker.token("discard");
+        self.worker.send_delete(&stack.id, &token, &[]).await
     }
 
     /// Deletes a change set; one that is left over does no harm, and is not worth a failure.
@@ -677,7 +743,7 @@ impl Deployment<'_> {
         record: &mut StackRecord,
         operation: InFlight,
         ready: &ChangeSet,
-        exists: bool,
+        made_stack: bool,
     ) -> Result<Attempt, Stop> {
         let worker = self.worker;
         let request = ExecuteChangeSet {
@@ -689,25 +755,24 @@ impl Deployment<'_> {
         match worker.caller.call("ExecuteChangeSet", call).await {
             Ok(()) => {}
             Err(error) if error.is_token_reused() => {}
-            Err(error) if error.is_invalid_change_set_status() || error.is_change_set_absent() => {
+            Err(error)
+                if error.is_invalid_change_set_status() || error.is_change_set_absent() || error.is_stack_busy() =>
+            {
                 // Either an earlier request has arrived, or somebody else's deployment made it obsolete.
                 let executed = match worker.find_by(&ready.stack_id).await? {
                     Some(stack) => self.was_executed(&operation, &stack).await?,
                     None => false,
                 };
                 if !executed {
-                    self.drop_change_set(&operation).await;
-                    record.in_flight = None;
-                    worker.save(record)?;
-                    return Ok(Attempt::Overtaken);
+                    return self.overtaken(record, &operation).await;
                 }
             }
             Err(error) if error.is_expired() || error.retry() != crate::error::Retry::No => {
                 return Err(worker.refused(&error));
             }
             Err(error) => {
-                self.clean_up(record, &operation, exists).await?;
-                return Err(worker.refused(&error));
+                let causes = vec![worker.cause_of(&error)];
+                return Err(self.give_up(record, &operation, made_stack, None, causes).await);
             }
         }
         worker.started(operation.kind, &ready.stack_id, Some(ready.changes.len()));
@@ -716,6 +781,7 @@ impl Deployment<'_> {
                 stack_id: ready.stack_id.clone(),
                 boundary: Boundary::Since(ready.creation_time),
                 change_set_id: Some(ready.id.clone()),
+                token: Some(operation.token.clone()),
             })
             .await?;
         self.judge(record, operation.kind, followed).await.map(Attempt::Done)
@@ -724,7 +790,15 @@ impl Deployment<'_> {
     /// The outcome of an operation that has ended.
     async fn judge(&self, record: &mut StackRecord, kind: OperationKind, followed: Followed) -> Result<Outcome, Stop> {
         let stack = &followed.stack;
-        if stack.status.is_success() {
+        if followed.overtaken && followed.ended.as_ref().is_none_or(StackStatus::is_success) {
+            record.in_flight = None;
+            self.worker.save(record)?;
+            let message =
+                format!("`{}` was deployed, and then changed by somebody else: it is in {}", stack.name, stack.status);
+            let help = "look at what is different now (`diff`), and deploy again if it is to be as this program has it";
+            return Err(Stop::failed(Some(stack.status.clone()), Cause::new(CauseKind::Busy, message).with_help(help)));
+        }
+        if stack.status.is_success() && !followed.overtaken {
             self.remember(record, stack)?;
             return Ok(Outcome::Deployed {
                 created: kind == OperationKind::Create,
@@ -734,7 +808,7 @@ impl Deployment<'_> {
         }
         record.in_flight = None;
         self.worker.save(record)?;
-        let status = Some(stack.status.clone());
+        let status = Some(followed.ended.clone().unwrap_or_else(|| stack.status.clone()));
         Err(Stop::Failed { status, causes: self.worker.causes(followed).await })
     }
 }
@@ -758,7 +832,7 @@ impl InFlight {
     fn boundary(&self) -> Boundary {
         match self.since {
             Some(since) => Boundary::Since(since),
-            None => Boundary::LastStart { token: Some(self.token.clone()) },
+            None => Boundary::LastStart,
         }
     }
 }

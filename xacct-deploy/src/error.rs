@@ -97,6 +97,11 @@ impl ApiError {
             || self.code() == "StackNotFoundException"
     }
 
+    /// Whether the stack is being worked on, so that nothing else can be done with it now.
+    pub fn is_stack_busy(&self) -> bool {
+        self.code() == "ValidationError" && self.message.contains("_IN_PROGRESS state")
+    }
+
     /// Whether the thing to be made is there already.
     pub fn is_already_exists(&self) -> bool {
         self.code() == "AlreadyExistsException"

@@ -23,14 +23,16 @@ pub(crate) struct Target {
     pub(crate) boundary: Boundary,
     /// The change set that was executed, if that is how the operation began.
     pub(crate) change_set_id: Option<String>,
+    /// The token of the call that began it, if this engine did.
+    pub(crate) token: Option<String>,
 }
 
 /// Where an operation's events begin.
 pub(crate) enum Boundary {
     /// At that time.
     Since(Timestamp),
-    /// At the last event of the stack itself that begins an operation; with a token, only if it has that token or none.
-    LastStart { token: Option<String> },
+    /// At the last event of the stack itself that begins an operation; if the operation has a token, only if the event has that or none.
+    LastStart,
 }
 
 /// How an operation ended.
@@ -41,6 +43,10 @@ pub(crate) struct Followed {
     pub(crate) retained: Vec<String>,
     /// Whether this run cancelled it.
     pub(crate) cancelled: bool,
+    /// How it ended, if the stack is not in that status any more.
+    pub(crate) ended: Option<StackStatus>,
+    /// Whether somebody else has begun another operation after its end.
+    pub(crate) overtaken: bool,
     /// Whether it was an update that is rolled back because somebody asked for that, and not because something failed.
     pub(crate) on_request: bool,
 }
@@ -70,26 +76,38 @@ impl Worker<'_> {
         let mut pause = self.shared.pace.first;
         let mut tick = 0;
         let mut looks = 0;
-        let mut cancelled = false;
+        let mut asked_to_cancel = false;
         loop {
             let polled = watch.poll().await;
-            let news = polled.map_err(|it| self.lost(&watch, &it))?;
+            let news = match polled {
+                Ok(news) => news,
+                Err(error) => return Err(self.lost(&watch, &error).await),
+            };
             let root_at_rest = watch.root_status.as_ref().is_some_and(StackStatus::is_terminal);
             let intent = self.shared.handle.intent();
-            let wants_cancel = intent == Intent::CancelUpdates && !cancelled;
+            if watch.is_foreign() && intent > Intent::Continue && intent < Intent::Detach {
+                // Of this run, nothing has begun.
+                return Err(Stop::NotStarted);
+            }
+            let wants_cancel = intent == Intent::CancelUpdates && !asked_to_cancel;
             if root_at_rest || wants_cancel || tick % DESCRIBE_EVERY == DESCRIBE_EVERY - 1 {
-                let described = self.describe(&watch.target.stack_id).await;
-                let stack = described.map_err(|it| self.lost(&watch, &it))?;
-                if wants_cancel {
-                    cancelled = true;
+                let stack = match self.describe(&watch.target.stack_id).await {
+                    Ok(stack) => stack,
+                    Err(error) => return Err(self.lost(&watch, &error).await),
+                };
+                if watch.overtaken {
+                    return Ok(watch.into_followed(stack));
+                }
+                // A status from before the operation says nothing about whether it can be cancelled.
+                if wants_cancel && !stack.status.is_terminal() {
+                    asked_to_cancel = true;
                     watch.cancelled = self.cancel(&stack).await;
                 }
                 let at_rest = stack.status.is_terminal() && stack.status != StackStatus::REVIEW_IN_PROGRESS;
                 looks += u32::from(at_rest);
                 if at_rest && (watch.shows(&stack) || looks >= LOOKS_WITHOUT_EVIDENCE) {
-                    if !root_at_rest {
-                        let polled = watch.poll().await;
-                        polled.map_err(|it| self.lost(&watch, &it))?;
+                    if !root_at_rest && let Err(error) = watch.poll().await {
+                        return Err(self.lost(&watch, &error).await);
                     }
                     return Ok(watch.into_followed(stack));
                 }
@@ -110,13 +128,11 @@ impl Worker<'_> {
     /// Cancels an update; whether it did. Only `UPDATE_IN_PROGRESS` can be cancelled; anything else is waited for.
     async fn cancel(&self, stack: &Stack) -> bool {
         if stack.status != StackStatus::UPDATE_IN_PROGRESS {
-            if !stack.status.is_terminal() {
-                let message = format!(
-                    "`{}` is in {}, which CloudFormation cannot cancel: waiting for its end",
-                    stack.name, stack.status
-                );
-                self.note(message);
-            }
+            let message = format!(
+                "`{}` is in {}, which CloudFormation cannot cancel: waiting for its end",
+                stack.name, stack.status
+            );
+            self.note(message);
             return false;
         }
         let token = self.token("cancel");
@@ -135,11 +151,15 @@ impl Worker<'_> {
     }
 
     /// The operation goes on in AWS, but it cannot be seen any more.
-    fn lost(&self, watch: &Watch<'_>, error: &ApiError) -> Stop {
+    async fn lost(&self, watch: &Watch<'_>, error: &ApiError) -> Stop {
         let mut cause = self.cause_of(error);
         let id = &watch.target.stack_id;
         cause.detail = Some(format!("the operation on `{id}` goes on in AWS, but it cannot be followed any more"));
-        Stop::failed(watch.root_status.clone(), cause)
+        let status = match &watch.root_status {
+            Some(status) => Some(status.clone()),
+            None => self.describe(id).await.ok().map(|stack| stack.status),
+        };
+        Stop::failed(status, cause)
     }
 
     fn timed_out(&self, watch: &Watch<'_>) -> Stop {
@@ -308,13 +328,17 @@ struct Watch<'a> {
     retained: Vec<String>,
     cancelled: bool,
     on_request: bool,
+    /// Whether another operation was begun after the end of this one.
+    overtaken: bool,
+    /// The status in which it ended, if it was overtaken.
+    ended: Option<StackStatus>,
 }
 
 impl<'a> Watch<'a> {
     fn new(worker: &'a Worker<'a>, target: Target) -> Self {
         let since = match target.boundary {
             Boundary::Since(time) => Some(time),
-            Boundary::LastStart { .. } => None,
+            Boundary::LastStart => None,
         };
         Self {
             worker,
@@ -329,7 +353,14 @@ impl<'a> Watch<'a> {
             retained: Vec::new(),
             cancelled: false,
             on_request: false,
+            overtaken: false,
+            ended: None,
         }
+    }
+
+    /// Whether the operation is not this engine's.
+    fn is_foreign(&self) -> bool {
+        self.target.token.is_none()
     }
 
     /// Whether there is a sign that the stack's status is the operation's result.
@@ -402,23 +433,40 @@ impl<'a> Watch<'a> {
     }
 
     fn starts_operation(&self, event: &StackEvent) -> bool {
-        let Boundary::LastStart { token } = &self.target.boundary else {
-            return false;
-        };
-        let ours = match (token, &event.client_token) {
+        let ours = match (&self.target.token, &event.client_token) {
             (Some(ours), Some(theirs)) => ours == theirs,
             _ => true,
         };
         ours && event.is_stack() && is_start(event)
     }
 
+    /// Whether an event of the stack, after the end of our operation, begins one of somebody else. Ours has a token, and so has what
+    /// CloudFormation does because of it, but for the deletion of what could not be created.
+    fn begins_another(&self, event: &StackEvent) -> bool {
+        let Some(ours) = &self.target.token else { return false };
+        is_start(event)
+            && match &event.client_token {
+                Some(theirs) => theirs != ours,
+                None => event.status != StackStatus::DELETE_IN_PROGRESS.as_str(),
+            }
+    }
+
     /// Tells one event. The nested stack that it makes known, if any.
     fn take(&mut self, event: StackEvent, way: &[String]) -> Option<(String, Vec<String>)> {
+        if self.overtaken {
+            return None;
+        }
         if event.status.as_str() == StackStatus::REVIEW_IN_PROGRESS.as_str() {
             // The change set was made; the operation has not begun.
             return None;
         }
         if event.is_stack() && way.is_empty() {
+            let at_rest = self.root_status.as_ref().is_some_and(StackStatus::is_terminal);
+            if at_rest && self.begins_another(&event) {
+                self.overtaken = true;
+                self.ended = self.root_status.clone();
+                return None;
+            }
             if event.status == "UPDATE_ROLLBACK_IN_PROGRESS" {
                 // An operation that begins so is a rollback of its own.
                 self.on_request |= self.root_status.is_some() && !self.undoing && is_user_initiated(&event);
@@ -471,6 +519,8 @@ impl<'a> Watch<'a> {
             retained: self.retained,
             cancelled: self.cancelled,
             on_request: self.on_request,
+            ended: self.ended,
+            overtaken: self.overtaken,
         }
     }
 }

@@ -386,11 +386,7 @@ async fn watch_stack(worker: &Worker<'_>) -> Result<Outcome, Stop> {
         worker.attached(&stack, false);
     }
     let followed = worker
-        .follow(Target {
-            stack_id: stack.id.clone(),
-            boundary: Boundary::LastStart { token: None },
-            change_set_id: None,
-        })
+        .follow(Target { stack_id: stack.id.clone(), boundary: Boundary::LastStart, change_set_id: None, token: None })
         .await?;
     let end = &followed.stack;
     if end.status.is_success() || end.status == StackStatus::DELETE_COMPLETE {
@@ -503,8 +499,9 @@ impl Worker<'_> {
         let followed = self
             .follow(Target {
                 stack_id: stack.id.clone(),
-                boundary: Boundary::LastStart { token: Some(token) },
+                boundary: Boundary::LastStart,
                 change_set_id: None,
+                token: Some(token),
             })
             .await?;
         record.in_flight = None;

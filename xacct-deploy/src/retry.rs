@@ -100,7 +100,8 @@ impl Caller {
         F: Future<Output = Result<T, ApiError>>,
     {
         let mut failures = 0;
-        let mut waited = Duration::ZERO;
+        // Time without an answer counts as much as pauses.
+        let started = tokio::time::Instant::now();
         loop {
             self.counts.add(operation);
             let error = match request().await {
@@ -114,10 +115,9 @@ impl Caller {
             };
             failures += 1;
             let delay = self.policy.pause(failures);
-            if waited + delay > bound {
+            if started.elapsed() + delay > bound {
                 return Err(error);
             }
-            waited += delay;
             self.emitter.emit(Event::Retrying {
                 subject: self.subject.clone(),
                 operation: error.operation.to_owned(),

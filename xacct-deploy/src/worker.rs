@@ -147,8 +147,9 @@ impl<'a> Worker<'a> {
         self.attached(stack, false);
         self.follow(Target {
             stack_id: stack.id.clone(),
-            boundary: Boundary::LastStart { token: None },
+            boundary: Boundary::LastStart,
             change_set_id: None,
+            token: None,
         })
         .await
     }
@@ -206,8 +207,9 @@ impl<'a> Worker<'a> {
         let followed = self
             .follow(Target {
                 stack_id: stack_id.to_owned(),
-                boundary: Boundary::LastStart { token: Some(token) },
+                boundary: Boundary::LastStart,
                 change_set_id: None,
+                token: Some(token),
             })
             .await?;
         record.in_flight = None;

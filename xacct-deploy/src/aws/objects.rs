@@ -15,10 +15,12 @@ pub(super) struct Sdk {
     client: Client,
     environment: Environment,
     endpoint_url: Option<String>,
+    /// How long an upload may take.
+    upload: Duration,
 }
 
 impl Sdk {
-    pub(super) fn new(config: &SdkConfig, environment: &Environment, limit: Duration) -> Self {
+    pub(super) fn new(config: &SdkConfig, environment: &Environment, limit: Duration, upload: Duration) -> Self {
         // Emulators are reached by one host name, which cannot carry the bucket's name.
         let endpoint_url = config.endpoint_url().map(str::to_owned);
         let config = aws_sdk_s3::config::Builder::from(config)
@@ -26,7 +28,7 @@ impl Sdk {
             .timeout_config(within(limit))
             .force_path_style(endpoint_url.is_some())
             .build();
-        Self { client: Client::from_conf(config), environment: environment.clone(), endpoint_url }
+        Self { client: Client::from_conf(config), environment: environment.clone(), endpoint_url, upload }
     }
 
     /// Absent is an answer, everything else an error.
@@ -70,6 +72,7 @@ impl Objects for Sdk {
     }
 
     async fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>, content_type: &str) -> Result<(), ApiError> {
+        let patience = aws_sdk_s3::config::Builder::new().timeout_config(within(self.upload));
         self.client
             .put_object()
             .bucket(bucket)
@@ -77,6 +80,8 @@ impl Objects for Sdk {
             .content_type(content_type)
             .expected_bucket_owner(&self.environment.account)
             .body(ByteStream::from(body))
+            .customize()
+            .config_override(patience)
             .send()
             .await
             .map(drop)

@@ -275,7 +275,11 @@ impl Played {
     }
 
     pub(crate) fn causes(&self) -> &[Cause] {
-        match self.outcome() {
+        self.causes_of("App")
+    }
+
+    pub(crate) fn causes_of(&self, stack: &str) -> &[Cause] {
+        match self.outcome_of(stack) {
             Outcome::Failed { causes, .. } => causes,
             other => panic!("not a failure: {other:?}"),
         }

@@ -10,6 +10,11 @@
 //! | `REVIEW_IN_PROGRESS` | counts as absent; the empty stack is removed when nothing is executed | `a_stack_under_review_counts_as_absent`, `a_dry_run_leaves_nothing_behind`, `a_stop_before_the_execution_executes_nothing` |
 //! | `UPDATE_ROLLBACK_FAILED` | says what failed and can be skipped; continued on demand | `a_failed_rollback_names_what_can_be_skipped_and_is_continued_on_demand` |
 //! | somebody else works on the stack | waited for, or said who it is | `a_busy_stack_is_waited_for_or_said_to_be_busy_with_what` |
+//! | somebody else deploys after us, or between two runs of ours | told, not remembered; planned afresh | `a_version_that_was_overtaken_is_not_told_as_deployed`, `an_update_killed_at_every_moment_and_overtaken_by_somebody_else` |
+//! | a change set of an interrupted run is left | executed only if it was made for the same in the same way | `a_change_set_that_was_made_in_another_way_is_not_executed` |
+//! | somebody else's operation or deployment makes a call fail | the work begins again after it | `what_is_in_the_way_is_waited_for`, `a_change_set_that_was_overtaken_is_made_again` |
+//! | somebody else's stack in review, somebody else's update | left alone | `a_dry_run_leaves_a_stack_that_somebody_is_about_to_create`, `an_update_of_somebody_else_is_waited_for_and_never_cancelled` |
+//! | cleaning up after a failure fails too | the first failure is the cause | `what_cannot_be_cleaned_up_does_not_hide_why` |
 //! | a dependency failed | its dependents are held back, and nobody else | `a_failure_holds_back_who_needs_it_and_nobody_else` |
 //! | events come in pages, and older ones are among them | read by ARN, from the operation's own beginning | `events_are_paged_by_arn_and_older_ones_are_left_out`, `a_page_of_events_stays_where_it_is_while_new_ones_come` |
 //! | a deleted stack is found by its id only | followed by id | `a_deleted_stack_is_found_by_its_id_only`, `a_destroy_tells_what_was_kept` |

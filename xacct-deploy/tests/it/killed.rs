@@ -194,6 +194,34 @@ async fn check(scenario: Scenario) -> usize {
     all.len()
 }
 
+/// What somebody else deploys between a kill and the next run is not taken for what the next run wants.
+#[tokio::test(start_paused = true)]
+async fn an_update_killed_at_every_moment_and_overtaken_by_somebody_else() {
+    let scenario = Scenario::Update;
+    let (world, store) = scenario.prepare().await;
+    finish(&engine(&world, Arc::new(store)), scenario.verb()).await.result.unwrap();
+    let expected = picture(&world).await;
+    let (calls, writes) = moments(scenario).await;
+    let at_calls = (1..=calls).flat_map(|n| [Moment::BeforeCall(n), Moment::AfterCall(n)]);
+    let at_writes = (1..=writes).flat_map(|n| [Moment::BeforeSave(n), Moment::AfterSave(n)]);
+    for moment in at_calls.chain(at_writes) {
+        let (world, store) = scenario.prepare().await;
+        assert!(run_until(&world, &store, scenario.verb(), moment).await, "{moment:?} never came");
+        let others = engine(&world, Arc::new(MemoryStore::default()));
+        let theirs = finish(&others, Verb::Deploy(3)).await.result.unwrap();
+        assert!(theirs.is_success(), "{moment:?}: {theirs:?}");
+
+        let ours = engine(&world, Arc::new(store.clone()));
+        let summary = finish(&ours, scenario.verb()).await.result.unwrap();
+        assert!(summary.is_success(), "{moment:?}: {summary:?}");
+        assert_eq!(picture(&world).await, expected, "{moment:?}");
+        let summary = finish(&ours, scenario.verb()).await.result.unwrap();
+        let unchanged = summary.stacks.values().all(|it| matches!(it, Outcome::Unchanged { .. }));
+        assert!(unchanged, "{moment:?}: {summary:?}");
+        assert!(open_operations(&store).is_empty(), "{moment:?}");
+    }
+}
+
 /// Stacks whose record still has an operation open.
 fn open_operations(store: &MemoryStore) -> Vec<String> {
     let stacks = six_stacks(1).stacks;

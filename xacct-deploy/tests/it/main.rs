@@ -9,6 +9,7 @@ mod gotchas;
 mod interruption;
 mod killed;
 mod operations;
+mod others;
 mod preflight;
 mod scale;
 mod stack_states;
