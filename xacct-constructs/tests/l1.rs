@@ -146,6 +146,34 @@ fn a_property_takes_an_expression_of_its_type() {
 }
 
 #[test]
+fn a_text_of_a_kind_is_taken_in_every_form_that_plain_text_is() {
+    let name = "alias/artifacts".to_owned();
+    let alias = |key: &str| kms::CfnAliasProps::new().alias_name(&name).target_key_id(key);
+    check(
+        |stack| {
+            let key = "1234abcd-12ab-34cd-56ef-1234567890ab".to_owned();
+            kms::CfnAlias::new(stack, "Borrowed", alias(&key));
+            kms::CfnAlias::new(stack, "Text", kms::CfnAliasProps::new().alias_name("alias/b").target_key_id(&key));
+            kms::CfnAlias::new(stack, "Owned", kms::CfnAliasProps::new().alias_name("alias/c").target_key_id(key));
+        },
+        &json!({
+            "Borrowed": {
+                "Type": "AWS::KMS::Alias",
+                "Properties": { "AliasName": "alias/artifacts", "TargetKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab" }
+            },
+            "Text": {
+                "Type": "AWS::KMS::Alias",
+                "Properties": { "AliasName": "alias/b", "TargetKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab" }
+            },
+            "Owned": {
+                "Type": "AWS::KMS::Alias",
+                "Properties": { "AliasName": "alias/c", "TargetKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab" }
+            }
+        }),
+    );
+}
+
+#[test]
 fn what_is_set_last_holds() {
     check(
         |stack| {

@@ -219,6 +219,12 @@ impl<K: StrKind> IntoValue<K> for &str {
     }
 }
 #[diagnostic::do_not_recommend]
+impl<K: StrKind> IntoValue<K> for &String {
+    fn into_expr(self) -> Expr {
+        Expr::Str(Cow::Owned(self.clone()))
+    }
+}
+#[diagnostic::do_not_recommend]
 impl<K: StrKind> IntoValue<K> for String {
     fn into_expr(self) -> Expr {
         Expr::Str(Cow::Owned(self))
