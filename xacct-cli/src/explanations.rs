@@ -208,9 +208,9 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
     ),
     explain(
         "needs-recreate",
-        "The first creation of the stack failed.",
-        "A stack in ROLLBACK_COMPLETE cannot be updated; it can only be deleted and created again.",
-        "Deploy again: the plan says that it is deleted first, and asks.",
+        "The first creation of the stack, or a deletion, failed.",
+        "A stack in ROLLBACK_COMPLETE, ROLLBACK_FAILED or DELETE_FAILED cannot be updated; it can only be deleted and created again.",
+        "Deploy again: the plan says that it is deleted first, and what it still holds; data in that has to be named with --allow-replace.",
     ),
     explain(
         "no-resource-policy",

@@ -4,7 +4,7 @@ use serde_json::json;
 use xacct_core::Assembly;
 use xacct_core::assembly::StackArtifact;
 use xacct_deploy::event::StackInfo;
-use xacct_deploy::{Cause, CauseKind, Outcome};
+use xacct_deploy::{Cause, CauseKind, Outcome, path_of};
 
 use crate::cloud::Cloud;
 use crate::follow::Ended;
@@ -101,9 +101,16 @@ impl Teller<'_> {
                 let plain = self.command(&format!("rollback {stack}"));
                 if skip.is_empty() { vec![plain] } else { vec![format!("{plain}  (or with{skip})")] }
             }
-            (CauseKind::Paused, _) | (_, Some("CREATE_FAILED" | "UPDATE_FAILED")) => {
-                vec![self.command(&format!("rollback {stack}"))]
+            (CauseKind::DataLoss, _) => {
+                let losing = causes.iter().filter(|it| it.kind == CauseKind::DataLoss);
+                let path = |it: &Cause| agreed_by(it, &info.display_name, artifact);
+                let flags: String = losing.map(|it| format!(" --allow-replace {}", quoted(&path(it)))).collect();
+                vec![format!("{}{flags}", same_command())]
             }
+            (CauseKind::Paused, _) => {
+                vec![self.command(&format!("rollback {stack}")), format!("{} --no-rollback", same_command())]
+            }
+            (_, Some("CREATE_FAILED" | "UPDATE_FAILED")) => vec![self.command(&format!("rollback {stack}"))],
             (CauseKind::ExportInUse, status) => {
                 let verb = if status.is_some_and(|it| it.starts_with("DELETE")) { "destroy" } else { "deploy" };
                 let importers = self.assembly.stacks.iter().filter(|it| is_importer(&cause.message, &it.stack_name));
@@ -240,6 +247,13 @@ fn import(cause: &Cause, info: &StackInfo, artifact: Option<&StackArtifact>) -> 
     let path = cause.path.as_deref().unwrap_or(logical_id);
     let resource = format!("{}:{}", path.strip_suffix("/Resource").unwrap_or(path), identifiers.join(","));
     (!identifiers.is_empty()).then(|| format!("import {} {}", quoted(&info.display_name), quoted(&resource)))
+}
+
+/// The path by which one agrees to a loss: of the resource, or of the nested stack that it is in.
+fn agreed_by(cause: &Cause, stack: &str, artifact: Option<&StackArtifact>) -> String {
+    let id = cause.nested.first().or(cause.logical_id.as_ref()).map(String::as_str).unwrap_or_default();
+    let origin = artifact.and_then(|it| it.origins.get(id)).map(|it| it.path.as_str());
+    path_of(stack, id, origin)
 }
 
 /// `Tools/Artifacts/Key (AWS::KMS::Key)`.

@@ -3,7 +3,7 @@
 mod security;
 
 use xacct_deploy::plan::{Plan, StackAction, StackPlan};
-use xacct_deploy::{ChangeKind, Effect, PropertyDiff, ResourceDiff};
+use xacct_deploy::{ChangeKind, Effect, LossKind, PropertyDiff, ResourceDiff, holds_data, path_of};
 
 use crate::terminal::Style;
 use crate::verbs::count;
@@ -34,10 +34,38 @@ pub(crate) fn summary(plan: &Plan, style: &Style) -> Vec<String> {
         let text = format!("{} {verb} access", count(broader, "statement"));
         lines.push(format!("   {} {}", style.bold("Security"), style.yellow(&text)));
     }
-    for (stack, resource) in losses(plan) {
-        let what = if resource.change == ChangeKind::Remove { "is removed" } else { "is replaced" };
-        let text = format!("⚠ {} ({}) {what}: its data is lost", path(stack, resource), resource.resource_type);
-        lines.push(format!("   {} {}", style.bold(&format!("{:<8}", "Data")), style.red(&text)));
+    let warning = |head: &str, text: &str| format!("   {} {}", style.bold(&format!("{head:<8}")), style.red(text));
+    for stack in plan.stacks.iter().filter(|it| it.termination_protection == Some(false)) {
+        lines.push(warning(
+            "Deletion",
+            &format!("⚠ {} is not protected from being deleted any more", stack.display_name),
+        ));
+    }
+    for loss in plan.losses() {
+        let what = match loss.how {
+            LossKind::Replaced => "is replaced: its data is lost",
+            LossKind::MayBeReplaced => "may be replaced: its data is lost then",
+            LossKind::ReplacedWithValue => "is replaced if that value changes: its data is lost then",
+            LossKind::Removed => "is removed: its data is lost",
+            LossKind::DeletedWithStack => "is deleted with its stack: its data is lost",
+        };
+        lines.push(warning("Data", &format!("⚠ {} ({}) {what}", loss.path, loss.resource_type)));
+    }
+    for stack in plan.stacks.iter().filter(|it| !it.drift.is_empty()) {
+        lines.push(format!("   {} {} is put back as the template has it:", style.bold("Drift   "), stack.display_name));
+        lines.extend(drift(stack, style).into_iter().map(|it| format!("            {it}")));
+    }
+    lines
+}
+
+/// What was changed by hand.
+fn drift(stack: &StackPlan, style: &Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    for resource in &stack.drift {
+        let status = style.yellow(resource.status.as_str());
+        lines.push(format!("{status}  {}  {}", resource.resource_type, resource.logical_id));
+        let differences = resource.differences.iter();
+        lines.extend(differences.map(|it| format!("  {}: {} → {}", it.path, it.actual, it.expected)));
     }
     lines
 }
@@ -46,14 +74,16 @@ pub(crate) fn summary(plan: &Plan, style: &Style) -> Vec<String> {
 fn what(stack: &StackPlan, style: &Style) -> String {
     let numbers = numbers(stack, style);
     match stack.action {
-        StackAction::Maybe => "the same, unless values from other stacks change".to_owned(),
-        StackAction::Recreate => {
-            let status = stack.status.as_deref().unwrap_or_default();
-            format!(
-                "{numbers}  {}",
-                style.yellow(&format!("its first creation failed ({status}): it is deleted and created again"))
-            )
+        StackAction::Maybe => {
+            let from = match (stack.open_inputs.is_empty(), stack.stored_parameters.is_empty()) {
+                (true, true) => return "the same, as far as is known".to_owned(),
+                (false, true) => "from other stacks",
+                (true, false) => "in the Parameter Store",
+                (false, false) => "from other stacks or in the Parameter Store",
+            };
+            format!("the same, unless values {from} change")
         }
+        StackAction::Recreate => format!("{numbers}  {}", style.yellow(&recreation(stack))),
         StackAction::Blocked => {
             let status = stack.status.as_deref().unwrap_or("not known");
             let first = if status.ends_with("ROLLBACK_FAILED") {
@@ -63,9 +93,42 @@ fn what(stack: &StackPlan, style: &Style) -> String {
             };
             format!("{numbers}  {}", style.red(&format!("{status}: {first}")))
         }
-        _ if numbers.is_empty() => "outputs, parameters or tags".to_owned(),
+        _ if numbers.is_empty() => besides_resources(stack).join(", "),
         _ => numbers,
     }
+}
+
+/// Why a stack is deleted before it is created, and what goes with it.
+fn recreation(stack: &StackPlan) -> String {
+    let status = stack.status.as_deref().unwrap_or_default();
+    let why = match status {
+        "DELETE_FAILED" => "its deletion failed",
+        "ROLLBACK_FAILED" => "its first creation failed, and so did undoing it",
+        _ => "its first creation failed",
+    };
+    let going = stack.held.iter().filter(|it| !it.retained).count();
+    let with = if going == 0 { String::new() } else { format!(" with {}", count(going, "resource")) };
+    format!("{why} ({status}): it is deleted{with} and created again")
+}
+
+/// What changes in a stack whose resources stay as they are.
+fn besides_resources(stack: &StackPlan) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for entry in &stack.entries {
+        let section = if entry.section == "Template" { "template".to_owned() } else { entry.section.to_lowercase() };
+        if !found.contains(&section) {
+            found.push(section);
+        }
+    }
+    let others = [
+        ("parameter values", !stack.parameters.is_empty()),
+        ("tags", !stack.tags.is_empty()),
+        ("drift", !stack.drift.is_empty()),
+        ("termination protection on", stack.termination_protection == Some(true)),
+        ("termination protection off", stack.termination_protection == Some(false)),
+    ];
+    found.extend(others.iter().filter(|(_, changes)| *changes).map(|(name, _)| (*name).to_owned()));
+    found
 }
 
 fn numbers(stack: &StackPlan, style: &Style) -> String {
@@ -89,54 +152,9 @@ fn numbers(stack: &StackPlan, style: &Style) -> String {
     parts.join(" ")
 }
 
-/// Types that hold what cannot be made again.
-const WITH_DATA: [&str; 22] = [
-    "AWS::S3::Bucket",
-    "AWS::KMS::Key",
-    "AWS::SecretsManager::Secret",
-    "AWS::CodeCommit::Repository",
-    "AWS::DynamoDB::Table",
-    "AWS::DynamoDB::GlobalTable",
-    "AWS::RDS::DBInstance",
-    "AWS::RDS::DBCluster",
-    "AWS::EFS::FileSystem",
-    "AWS::FSx::FileSystem",
-    "AWS::EC2::Volume",
-    "AWS::ECR::Repository",
-    "AWS::Logs::LogGroup",
-    "AWS::Cognito::UserPool",
-    "AWS::ElastiCache::ReplicationGroup",
-    "AWS::OpenSearchService::Domain",
-    "AWS::Redshift::Cluster",
-    "AWS::DocDB::DBCluster",
-    "AWS::Neptune::DBCluster",
-    "AWS::Kinesis::Stream",
-    "AWS::MSK::Cluster",
-    "AWS::Backup::BackupVault",
-];
-
-/// Resources whose data a deploy would lose.
-pub(crate) fn losses(plan: &Plan) -> Vec<(&StackPlan, &ResourceDiff)> {
-    let is_loss = |it: &ResourceDiff| {
-        matches!(it.change, ChangeKind::Replace | ChangeKind::Remove)
-            && !it.retained
-            && WITH_DATA.contains(&it.resource_type.as_str())
-    };
-    let of = |stack| losses_in(stack, is_loss);
-    plan.stacks.iter().flat_map(of).collect()
-}
-
-fn losses_in(
-    stack: &StackPlan,
-    is_loss: impl Fn(&ResourceDiff) -> bool,
-) -> impl Iterator<Item = (&StackPlan, &ResourceDiff)> {
-    stack.resources.iter().filter(move |it| is_loss(it)).map(move |it| (stack, it))
-}
-
 /// The path of a resource's construct, as it is selected by.
-pub(crate) fn path(stack: &StackPlan, resource: &ResourceDiff) -> String {
-    let path = resource.path.clone().unwrap_or_else(|| format!("{}/{}", stack.display_name, resource.logical_id));
-    path.strip_suffix("/Resource").map_or_else(|| path.clone(), str::to_owned)
+fn path(stack: &StackPlan, resource: &ResourceDiff) -> String {
+    path_of(&stack.display_name, &resource.logical_id, resource.path.as_deref())
 }
 
 /// Everything that would change.
@@ -181,7 +199,8 @@ fn stack_diff(stack: &StackPlan, style: &Style) -> Vec<String> {
         lines.push("  Resources".to_owned());
         lines.extend(stack.resources.iter().flat_map(|it| resource(stack, it, style)));
     }
-    for section in ["Template", "Parameters", "Mappings", "Conditions", "Rules", "Outputs", "Metadata"] {
+    lines.extend(held(stack, style));
+    for section in ["Template", "Parameters", "Mappings", "Conditions", "Rules", "Hooks", "Outputs", "Metadata"] {
         let entries: Vec<_> = stack.entries.iter().filter(|it| it.section == section).collect();
         if entries.is_empty() {
             continue;
@@ -199,9 +218,40 @@ fn stack_diff(stack: &StackPlan, style: &Style) -> Vec<String> {
             lines.push(change_line(&it.name, json(&it.before).as_ref(), json(&it.after).as_ref(), style));
         }
     }
+    if let Some(on) = stack.termination_protection {
+        let (before, after) = (serde_json::json!(!on), serde_json::json!(on));
+        lines.push("  Stack".to_owned());
+        lines.push(change_line("termination protection", Some(&before), Some(&after), style));
+    }
+    if !stack.drift.is_empty() {
+        lines.push("  Drift that is put back".to_owned());
+        lines.extend(drift(stack, style).into_iter().map(|it| format!("    {it}")));
+    }
+    for stored in &stack.stored_parameters {
+        let before = stored.value.as_ref().map(|it| format!(", which was {it}")).unwrap_or_default();
+        let text = format!("{} comes from {} in the Parameter Store{before}", stored.parameter, stored.name);
+        lines.push(format!("    {}", style.dim(&text)));
+    }
     for input in &stack.open_inputs {
         let text = format!("{} comes from output {} of {}", input.parameter, input.output, input.from_stack);
         lines.push(format!("    {}", style.dim(&text)));
+    }
+    lines
+}
+
+/// What goes with a stack that is deleted first.
+fn held(stack: &StackPlan, style: &Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !stack.held.is_empty() {
+        lines.push("  Deleted first".to_owned());
+    }
+    for it in &stack.held {
+        let note = match (it.retained, holds_data(&it.resource_type)) {
+            (true, _) => ": it is kept".to_owned(),
+            (false, true) => style.red(": data loss"),
+            (false, false) => String::new(),
+        };
+        lines.push(format!("    {} {} {} ({}){note}", style.red("-"), it.resource_type, it.logical_id, it.physical_id));
     }
     lines
 }
@@ -213,7 +263,7 @@ fn resource(stack: &StackPlan, resource: &ResourceDiff, style: &Style) -> Vec<St
         let names: Vec<&str> = resource.properties.iter().filter(|it| it.effect == effect).map(property_name).collect();
         if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
     };
-    let loses = WITH_DATA.contains(&resource.resource_type.as_str());
+    let loses = holds_data(&resource.resource_type);
     let data = match (loses, resource.retained) {
         (true, false) => ": data loss",
         (_, true) => ": the old one is kept",

@@ -33,6 +33,31 @@ pub(crate) fn define(
             let safe = Stack::new(app, "Safe", account, StackProps::new().termination_protection(true));
             resource(&safe, "Queue", "AWS::SQS::Queue", json!({}));
         }
+        "unprotected" => {
+            let safe = Stack::new(app, "Safe", config.environment("tools")?, StackProps::new());
+            resource(&safe, "Queue", "AWS::SQS::Queue", json!({}));
+        }
+        "linked" => {
+            let name: String = config.context_or("queue", "one".to_owned())?;
+            node(tools, "Queue").override_property("QueueName", json!(name));
+            let arn: Value<str> = node(tools, "Queue").get_att("Arn");
+            let log = resource(production, "Log", "AWS::Logs::LogGroup", json!({}));
+            log.override_property("LogGroupName", arn.into_expr());
+        }
+        "stored" => {
+            let greeting: String = config.context_or("greeting", "hello".to_owned())?;
+            let note = json!({"Type": "String", "Name": "/our/greeting", "Value": greeting});
+            resource(tools, "Note", "AWS::SSM::Parameter", note);
+            let reader = Stack::new(app, "Reader", config.environment("tools")?, StackProps::new());
+            reader.add_dependency(tools);
+            let kind = "AWS::SSM::Parameter::Value<String>";
+            CfnParameter::new(
+                &reader,
+                "Greeting",
+                CfnParameterProps::new().parameter_type(kind).default_value("/our/greeting"),
+            );
+            resource(&reader, "Topic", "AWS::SNS::Topic", json!({"DisplayName": {"Ref": "Greeting"}}));
+        }
         "export" => {
             app.set_reference_strategy(ReferenceStrategy::Export);
             let reader = Stack::new(app, "Reader", config.environment("tools")?, StackProps::new());

@@ -183,32 +183,32 @@ pub fn artifact(
 pub(crate) async fn bootstrap(worker: &Worker<'_>, options: &BootstrapOptions) -> Outcome {
     match ours_or_theirs(worker, options).await {
         Ok(Found::Theirs(instead)) => Outcome::Accepted { instead },
-        Ok(Found::Ours { settings, is_dead }) => deploy_stack(worker, options, settings, is_dead).await,
+        Ok(Found::Ours { settings, dead }) => deploy_stack(worker, options, settings, dead).await,
         Err(outcome) => outcome,
     }
 }
 
 /// What there is in an environment.
 enum Found {
-    /// Our own stack with its settings; or nothing, so that it can be made.
-    Ours { settings: Settings, is_dead: bool },
+    /// Our own stack with its settings; or nothing, so that it can be made, once the stack with this ARN is deleted that holds nothing.
+    Ours { settings: Settings, dead: Option<String> },
     /// Somebody else's.
     Theirs(String),
 }
 
 async fn ours_or_theirs(worker: &Worker<'_>, options: &BootstrapOptions) -> Result<Found, Outcome> {
-    let nothing = |is_dead| Found::Ours { settings: Settings::default(), is_dead };
+    let nothing = |dead| Found::Ours { settings: Settings::default(), dead };
     let Some(stack) = worker.find().await.map_err(Outcome::from)? else {
         let bucket = synthesizer::bucket_name(options.qualifier(), &worker.artifact.environment);
         let call = || worker.clients.objects.bucket_exists(&bucket);
         return match worker.caller.call("HeadBucket", call).await {
             Ok(true) => Ok(Found::Theirs(format!("the bucket {bucket}, which another stack made"))),
-            Ok(false) => Ok(nothing(false)),
+            Ok(false) => Ok(nothing(None)),
             Err(error) => Err(Outcome::failed(None, Cause::from(&error))),
         };
     };
     if stack.status.phase() == Phase::Review {
-        return Ok(nothing(false));
+        return Ok(nothing(None));
     }
     if !is_ours(&stack) {
         let version = stack.outputs.iter().find(|it| it.key == "BootstrapVersion");
@@ -217,7 +217,7 @@ async fn ours_or_theirs(worker: &Worker<'_>, options: &BootstrapOptions) -> Resu
     }
     if stack.status == StackStatus::ROLLBACK_COMPLETE {
         // It holds nothing: making it again loses nothing.
-        return Ok(nothing(true));
+        return Ok(nothing(Some(stack.id)));
     }
     let call = || worker.clients.cloudformation.get_template(&stack.id);
     let template = worker.caller.call("GetTemplate", call).await;
@@ -227,14 +227,19 @@ async fn ours_or_theirs(worker: &Worker<'_>, options: &BootstrapOptions) -> Resu
         let cause = Cause::new(CauseKind::Invalid, message);
         Outcome::failed(None, cause.with_help("it was changed by hand: delete the stack, which keeps its bucket"))
     })?;
-    Ok(Found::Ours { settings, is_dead: false })
+    Ok(Found::Ours { settings, dead: None })
 }
 
 fn is_ours(stack: &Stack) -> bool {
     stack.parameters.get(template::VARIANT_PARAMETER).is_some_and(|it| it.value == template::VARIANT)
 }
 
-async fn deploy_stack(worker: &Worker<'_>, options: &BootstrapOptions, before: Settings, is_dead: bool) -> Outcome {
+async fn deploy_stack(
+    worker: &Worker<'_>,
+    options: &BootstrapOptions,
+    before: Settings,
+    dead: Option<String>,
+) -> Outcome {
     let wanted = Settings::of_value(&worker.artifact.template).unwrap_or_default();
     let settings = before.followed_by(wanted, options);
     let mut artifact = worker.artifact.clone();
@@ -246,7 +251,7 @@ async fn deploy_stack(worker: &Worker<'_>, options: &BootstrapOptions, before: S
         return Outcome::failed(None, Cause::new(CauseKind::Quota, message).with_help(help));
     }
     let worker = Worker::new(worker.shared, worker.clients, &artifact);
-    let stack_options = StackOptions { recreate_failed: is_dead, ..StackOptions::default() };
+    let stack_options = StackOptions { recreate: dead.into_iter().collect(), ..StackOptions::default() };
     deploy::deploy(&worker, Inputs::Known(InputValues::default()), &stack_options).await
 }
 

@@ -83,7 +83,9 @@ pub enum CauseKind {
     Unavailable,
     /// Somebody else works on the stack.
     Busy,
-    /// The first creation failed: the stack must be deleted and created again.
+    /// Data would be lost, and nobody has agreed to that.
+    DataLoss,
+    /// The first creation, or a deletion, failed: the stack must be deleted and created again.
     NeedsRecreate,
     /// A rollback failed: it must be continued.
     Stuck,

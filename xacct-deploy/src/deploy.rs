@@ -7,7 +7,7 @@
 //! The record of the stack is written before each call that starts something, and says enough to find out afterwards whether
 //! the call arrived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use crate::cloudformation::{
 use crate::desired::{Desired, INLINE_LIMIT, InputValues, StackVersion, hex};
 use crate::event::{Event, OperationKind};
 use crate::follow::{Boundary, Followed, Target};
+use crate::loss;
 use crate::report::Outcome;
 use crate::run::Intent;
 use crate::state::{Deployed, InFlight, StackRecord, Step};
@@ -43,8 +44,12 @@ pub struct StackOptions {
     pub delete_on_failed_create: bool,
     /// Make a change set even if nothing seems to have changed.
     pub even_if_unchanged: bool,
-    /// Delete and create again a stack whose first creation failed.
-    pub recreate_failed: bool,
+    /// Stacks to delete, with what they still hold, and create again, because their first creation or a deletion failed: their ARNs
+    /// ([`StackPlan::stack_id`](crate::plan::StackPlan::stack_id)). Another stack that took the name since is left alone.
+    pub recreate: BTreeSet<String>,
+    /// The logical ids of resources whose data may be lost, by the stack's id in the assembly; for a nested stack, that of its resource.
+    /// A change set that would replace or remove another one that [holds data](crate::holds_data) is not executed. Default: none.
+    pub may_lose: BTreeMap<String, BTreeSet<String>>,
     /// Go on with a rollback that failed, leaving out these resources.
     pub continue_rollback: Option<Vec<String>>,
     /// Roll back a stack that stands still after a failure, before deploying.
@@ -102,6 +107,9 @@ impl Deployment<'_> {
             stack = self.worker.find().await?;
         }
         for _ in 0..MAX_ATTEMPTS {
+            if let Some(outcome) = stack.as_ref().and_then(|it| self.unknown_until_recreated(it)) {
+                return Ok(outcome);
+            }
             stack = self.make_ready(&mut record, stack).await?;
             if let Some(stack) = &stack
                 && let Some(outcome) = self.unchanged(&mut record, stack).await?
@@ -317,13 +325,10 @@ impl Deployment<'_> {
                     self.worker.roll_back(record, &found).await?;
                 }
                 Phase::Paused => return Err(paused(&found)),
-                Phase::DeadOnArrival if self.options.recreate_failed => {
+                Phase::DeadOnArrival | Phase::DeleteFailed if self.options.recreate.contains(&found.id) => {
                     self.delete_dead(record, &found).await?;
                 }
                 Phase::DeadOnArrival => return Err(dead_on_arrival(&found)),
-                Phase::DeleteFailed if self.options.recreate_failed => {
-                    self.delete_dead(record, &found).await?;
-                }
                 Phase::DeleteFailed => return Err(half_deleted(&found)),
                 Phase::Stuck => match &self.options.continue_rollback {
                     Some(skip) => self.worker.continue_rollback(record, &found, skip).await?,
@@ -334,10 +339,15 @@ impl Deployment<'_> {
         }
     }
 
+    /// A stack that a deployment would delete first: until then CloudFormation computes nothing for it.
+    fn unknown_until_recreated(&self, stack: &Stack) -> Option<Outcome> {
+        let is_dead = matches!(stack.status.phase(), Phase::DeadOnArrival | Phase::DeleteFailed);
+        (self.options.dry_run && is_dead).then(|| Outcome::Unknown {
+            reason: format!("`{}` is {}: it has to be deleted and created again", stack.name, stack.status),
+        })
+    }
+
     async fn delete_dead(&self, record: &mut StackRecord, stack: &Stack) -> Result<(), Stop> {
-        if self.options.dry_run {
-            return Err(dead_on_arrival(stack));
-        }
         let followed = self.worker.delete(record, stack, &[]).await?;
         if followed.stack.status == StackStatus::DELETE_COMPLETE {
             return Ok(());
@@ -380,7 +390,9 @@ impl Deployment<'_> {
         let settled = stack.status.phase() == Phase::Settled;
         // A change set that an interrupted run made says that there was something to do.
         let begun = record.in_flight.is_some();
-        if !settled || begun || importing || self.options.revert_drift || self.options.even_if_unchanged {
+        // What the Parameter Store has now, only CloudFormation knows.
+        let stored = self.desired.stored_parameters().next().is_some();
+        if !settled || begun || importing || stored || self.options.revert_drift || self.options.even_if_unchanged {
             return Ok(None);
         }
         let known = record.deployed.as_ref().is_some_and(|deployed| deployed.is(stack, &self.desired));
@@ -517,6 +529,12 @@ impl Deployment<'_> {
             self.clean_up(record, &operation, made_stack).await?;
             return Err(Stop::NotStarted);
         }
+        let losing = self.not_allowed(&ready).await?;
+        if !losing.is_empty() {
+            self.clean_up(record, &operation, made_stack).await?;
+            let status = stack.map(|stack| stack.status.clone()).filter(|_| exists);
+            return Err(Stop::Failed { status, causes: losing });
+        }
         if stack.is_some_and(|it| it.termination_protection) != worker.artifact.termination_protection {
             // Before the execution: a stack that is to be protected is never unprotected while it has resources.
             self.set_protection(&ready.stack_id, worker.artifact.termination_protection).await?;
@@ -524,6 +542,25 @@ impl Deployment<'_> {
         record.in_flight = Some(operation.clone());
         worker.save(record)?;
         self.execute(record, operation, &ready, made_stack).await
+    }
+
+    /// What the change set, and those of nested stacks in it, would lose and nobody has allowed.
+    async fn not_allowed(&self, ready: &ChangeSet) -> Result<Vec<Cause>, Stop> {
+        let artifact = self.worker.artifact;
+        let allowed = self.options.may_lose.get(&artifact.id);
+        let mut found = Vec::new();
+        let mut open = vec![(Vec::new(), ready.changes.clone())];
+        while let Some((nested, changes)) = open.pop() {
+            found.extend(loss::not_allowed(&changes, &nested, artifact, allowed));
+            for change in changes {
+                let (Some(change_set), Some(stack)) = (change.nested_change_set, change.physical_id) else { continue };
+                let reference = ChangeSetRef { stack, change_set };
+                let first = self.describe_page(&reference, None).await.map_err(|error| self.worker.refused(&error))?;
+                let inner = self.all_changes(&reference, first).await?;
+                open.push(([&nested[..], &[change.logical_id]].concat(), inner.changes));
+            }
+        }
+        Ok(found)
     }
 
     /// The template in the request, or in the asset bucket if it is too long.
@@ -870,23 +907,24 @@ fn busy(stack: &Stack) -> Stop {
 
 fn paused(stack: &Stack) -> Stop {
     let message = format!("`{}` stands still after a failure: {}", stack.name, reason_of(stack));
-    let help = "it may hold resources, so it is not deleted unasked: deploy with rollback disabled to go on from here, or roll it \
-                back first";
+    let help = "it may hold resources, so it is not deleted unasked: roll it back first, or deploy without rollback to go \
+                on from here";
     let cause = Cause::new(CauseKind::Paused, message).with_help(help);
     Stop::failed(Some(stack.status.clone()), cause)
 }
 
 fn dead_on_arrival(stack: &Stack) -> Stop {
     let message = format!("the first creation of `{}` failed: {}", stack.name, reason_of(stack));
-    let help = "CloudFormation can only delete it: allow it to be deleted and created again";
+    let help = "CloudFormation can only delete it. It was not so when this deployment was agreed to: deploy again, and it is deleted and \
+                created again";
     let cause = Cause::new(CauseKind::NeedsRecreate, message).with_help(help);
     Stop::failed(Some(stack.status.clone()), cause)
 }
 
 fn half_deleted(stack: &Stack) -> Stop {
     let message = format!("a deletion of `{}` failed: {}", stack.name, reason_of(stack));
-    let help =
-        "destroy it again (resources that cannot be deleted can be kept), or allow it to be deleted and created again";
+    let help = "destroy it again (resources that cannot be deleted can be kept). It was not so when this deployment was agreed to: \
+                deploy again to have it deleted, with what it still holds, and created again";
     let cause = Cause::new(CauseKind::NeedsRecreate, message).with_help(help);
     Stop::failed(Some(stack.status.clone()), cause)
 }

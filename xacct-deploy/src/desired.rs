@@ -155,6 +155,19 @@ impl<'a> Desired<'a> {
         found
     }
 
+    /// The parameters whose value CloudFormation reads from the Parameter Store, each time that it is given a change set: nobody else
+    /// knows whether it is another one now. As for CDK's CLI, one that says `[cdk:skip]` in its description is no reason for that.
+    ///
+    /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-supplied-parameter-types.html>
+    pub(crate) fn stored_parameters(&self) -> impl Iterator<Item = &str> {
+        let is_stored = |declaration: &Value| {
+            let text = |key: &str| declaration.get(key).and_then(Value::as_str).unwrap_or_default();
+            text("Type").starts_with("AWS::SSM::Parameter::Value<") && !text("Description").contains("[cdk:skip]")
+        };
+        let declared = parameters(&self.artifact.template).into_iter().flatten();
+        declared.filter(move |(_, declaration)| is_stored(declaration)).map(|(name, _)| name.as_str())
+    }
+
     /// Whether a template text means the same as this one.
     pub(crate) fn template_equals(&self, text: &str) -> bool {
         text == self.template_text
@@ -285,7 +298,7 @@ fn parameters(template: &Value) -> Option<&serde_json::Map<String, Value>> {
     template.get("Parameters").and_then(Value::as_object)
 }
 
-fn is_no_echo(template: &Value, parameter: &str) -> bool {
+pub(crate) fn is_no_echo(template: &Value, parameter: &str) -> bool {
     let flag = parameters(template).and_then(|it| it.get(parameter)).and_then(|it| it.get("NoEcho"));
     match flag {
         Some(Value::Bool(flag)) => *flag,

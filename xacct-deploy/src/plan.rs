@@ -8,16 +8,18 @@ use serde_json::{Value, json};
 use xacct_core::assembly::{Assembly, StackArtifact};
 
 use crate::cause::Cause;
-use crate::cloudformation::{ApiError, Clients, Environment, Stack};
-use crate::desired::{Desired, InputValues, Source};
+use crate::cloudformation::{ApiError, Clients, Environment, ResourceDrift, Stack};
+use crate::desired::{Desired, InputValues, Source, is_no_echo};
 use crate::engine::{Engine, RunError, Selection, needs, select};
+use crate::holdings::{HeldResource, held};
+use crate::operate::Drift;
 use crate::redact::Secrets;
 use crate::retry::{CallCounts, Caller};
 use crate::run::Emitter;
 use crate::security_diff::{SecurityChange, security_diff};
 use crate::state::{Deployed, StackKey};
 use crate::status::Phase;
-use crate::template_diff::{ChangeKind, EntryDiff, ResourceDiff, entry_diffs, resource_diffs};
+use crate::template_diff::{ChangeKind, ChangedParameters, EntryDiff, ResourceDiff, entry_diffs, resource_diffs};
 use crate::template_text;
 
 /// What a deploy would do.
@@ -34,9 +36,35 @@ impl Plan {
         self.stacks.iter().all(|it| it.action == StackAction::Nothing)
     }
 
-    /// Whether somebody may do more afterwards.
+    /// Whether somebody may do more afterwards: a statement allows more, or a stack can be deleted that could not be before.
     pub fn broadens(&self) -> bool {
-        self.stacks.iter().flat_map(|it| &it.security).any(|it| it.broadens)
+        let broadens = |it: &StackPlan| {
+            it.termination_protection == Some(false) || it.security.iter().any(|statement| statement.broadens)
+        };
+        self.stacks.iter().any(broadens)
+    }
+
+    /// Takes up what [`Engine::drift`] has found, for a deployment that undoes drift ([`StackOptions::revert_drift`]).
+    ///
+    /// [`StackOptions::revert_drift`]: crate::StackOptions::revert_drift
+    pub fn add_drift(&mut self, found: BTreeMap<String, Drift>) {
+        for (id, drift) in found {
+            let Some(stack) = self.stacks.iter_mut().find(|it| it.id == id) else { continue };
+            let action = match drift {
+                Drift::Found { resources, .. } => {
+                    stack.drift = resources;
+                    if stack.drift.is_empty() { StackAction::Nothing } else { StackAction::Update }
+                }
+                Drift::Failed { cause } => {
+                    stack.problem = Some(*cause);
+                    StackAction::Maybe
+                }
+                Drift::Absent => StackAction::Nothing,
+            };
+            if matches!(stack.action, StackAction::Nothing | StackAction::Maybe) && action != StackAction::Nothing {
+                stack.action = action;
+            }
+        }
     }
 }
 
@@ -52,14 +80,20 @@ pub struct StackPlan {
     pub stack_name: String,
     /// Where it goes.
     pub environment: Environment,
+    /// The ARN of the stack that is there.
+    #[serde(default)]
+    pub stack_id: Option<String>,
     /// The number of the wave: 0 for stacks that wait for nobody.
     pub wave: usize,
     /// What would be done.
     pub action: StackAction,
     /// What the stack is now; none if there is no such stack.
     pub status: Option<String>,
-    /// Why the stack could not be looked at.
+    /// Why the stack, or its drift, could not be looked at.
     pub problem: Option<Cause>,
+    /// What a stack still holds that has to be deleted and created again: it goes with it, unless it is retained.
+    #[serde(default)]
+    pub held: Vec<HeldResource>,
     /// Resources that would change, by logical id.
     pub resources: Vec<ResourceDiff>,
     /// Outputs, parameters and other entries of the template that would change.
@@ -68,6 +102,15 @@ pub struct StackPlan {
     pub parameters: Vec<ValueDiff>,
     /// Tags of the stack that would change.
     pub tags: Vec<ValueDiff>,
+    /// What termination protection would become, if it changes.
+    #[serde(default)]
+    pub termination_protection: Option<bool>,
+    /// What was changed by hand and would be put back, if [`Plan::add_drift`] was told.
+    #[serde(default)]
+    pub drift: Vec<ResourceDrift>,
+    /// Parameters that CloudFormation reads from the Parameter Store. Nothing is known of what is there now.
+    #[serde(default)]
+    pub stored_parameters: Vec<StoredParameter>,
     /// Inputs that are known only once the stacks before are deployed, with the stack they come from.
     pub open_inputs: Vec<OpenInput>,
     /// Permissions that come and go.
@@ -87,9 +130,9 @@ pub enum StackAction {
     Create,
     /// It would be updated.
     Update,
-    /// Its template is the same, but values that come from other stacks may change.
+    /// Its template is the same, but values that come from other stacks or from the Parameter Store may change.
     Maybe,
-    /// It would have to be deleted and created again, because its first creation failed.
+    /// It would have to be deleted and created again, because its first creation, or a deletion, failed.
     Recreate,
     /// It must be mended, or an operation must end, before it can be deployed.
     Blocked,
@@ -115,6 +158,17 @@ pub struct OpenInput {
     pub from_stack: String,
     /// The output.
     pub output: String,
+}
+
+/// A parameter whose value CloudFormation reads from the Parameter Store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredParameter {
+    /// The parameter.
+    pub parameter: String,
+    /// The name in the Parameter Store.
+    pub name: String,
+    /// The value when the stack was deployed last; none for a `NoEcho` parameter.
+    pub value: Option<String>,
 }
 
 /// A named user or role that would be replaced.
@@ -175,9 +229,17 @@ impl Engine {
 }
 
 /// What is deployed under a stack's name.
+#[derive(Default)]
 struct Look {
     stack: Option<Stack>,
     template: Option<String>,
+    held: Vec<HeldResource>,
+}
+
+impl Look {
+    fn template(&self) -> &str {
+        self.template.as_deref().unwrap_or_default()
+    }
 }
 
 async fn look(clients: &Clients, caller: &Caller, artifact: &StackArtifact) -> Result<Look, ApiError> {
@@ -185,15 +247,19 @@ async fn look(clients: &Clients, caller: &Caller, artifact: &StackArtifact) -> R
     let call = || clients.cloudformation.describe_stack(name);
     let stack = match caller.call("DescribeStacks", call).await {
         Ok(stack) => stack,
-        Err(error) if error.is_stack_absent() => return Ok(Look { stack: None, template: None }),
+        Err(error) if error.is_stack_absent() => return Ok(Look::default()),
         Err(error) => return Err(error),
     };
     if stack.status.holds_nothing() {
-        return Ok(Look { stack: Some(stack), template: None });
+        return Ok(Look { stack: Some(stack), ..Look::default() });
     }
     let call = || clients.cloudformation.get_template(&stack.id);
     let template = caller.call("GetTemplate", call).await?;
-    Ok(Look { stack: Some(stack), template: Some(template) })
+    let held = match stack.status.phase() {
+        Phase::DeadOnArrival | Phase::DeleteFailed => held(clients, caller, artifact, &stack, &template).await?,
+        _ => Vec::new(),
+    };
+    Ok(Look { stack: Some(stack), template: Some(template), held })
 }
 
 fn empty_plan(artifact: &StackArtifact, plan: &Plan) -> StackPlan {
@@ -204,14 +270,19 @@ fn empty_plan(artifact: &StackArtifact, plan: &Plan) -> StackPlan {
         display_name: artifact.display_name.clone(),
         stack_name: artifact.stack_name.clone(),
         environment: Environment::from(&artifact.environment),
+        stack_id: None,
         wave: wave.unwrap_or(0),
         action: StackAction::Nothing,
         status: None,
         problem: None,
+        held: Vec::new(),
         resources: Vec::new(),
         entries: Vec::new(),
         parameters: Vec::new(),
         tags: Vec::new(),
+        termination_protection: None,
+        drift: Vec::new(),
+        stored_parameters: Vec::new(),
         open_inputs: Vec::new(),
         security: Vec::new(),
         replaced_principals: Vec::new(),
@@ -228,21 +299,54 @@ fn fill(
     assembly: &Assembly,
 ) {
     let live = look.stack.as_ref().filter(|it| !matches!(it.status.phase(), Phase::Review | Phase::Gone));
+    plan.stack_id = live.map(|it| it.id.clone());
     plan.status = look.stack.as_ref().map(|it| it.status.to_string());
+    plan.held.clone_from(&look.held);
+    // What has to be deleted first is nothing that could be compared with.
+    let kept = live.filter(|it| !matches!(it.status.phase(), Phase::DeadOnArrival | Phase::DeleteFailed));
     let values = inputs(plan, artifact, deployed, before);
     let desired = Desired::new(artifact, values, &Secrets::default());
-    let (old, new) = match (&look.template, live) {
-        (Some(text), Some(_)) => {
-            (template_text::read(text), &template_text::without_metadata(artifact.template.clone()))
-        }
-        _ => (Ok(json!({})), &artifact.template),
-    };
-    if let Some(stack) = live {
-        let known = desired.has_whole_fingerprint() && record.is_some_and(|it| it.is(stack, &desired));
-        plan.parameters = desired.parameter_diffs(stack, known);
+    let is_protected = kept.is_some_and(|it| it.termination_protection);
+    let wanted = artifact.termination_protection;
+    plan.termination_protection = (is_protected != wanted).then_some(wanted);
+    let known = kept.is_some_and(|stack| record.is_some_and(|it| it.is(stack, &desired)));
+    let same_secrets = known && desired.has_whole_fingerprint();
+    if let Some(stack) = kept {
+        plan.parameters = desired.parameter_diffs(stack, same_secrets);
         plan.tags = tag_diffs(stack, artifact);
+        plan.stored_parameters = stored_parameters(&desired, stack);
     }
-    let changed: BTreeSet<String> = plan.parameters.iter().map(|it| it.name.clone()).collect();
+    if !known {
+        let old = kept.and(look.template.as_deref());
+        compare_templates(plan, artifact, old, &desired, assembly);
+    }
+    plan.action = action(plan, live);
+    if let (Some(stack), StackAction::Nothing | StackAction::Maybe) = (kept, plan.action)
+        && !(desired.settings_equal(stack, same_secrets) && (known || desired.template_equals(look.template())))
+    {
+        // Such as the paths that CDK writes into the metadata: nothing to look at, but it is written.
+        plan.entries.push(EntryDiff {
+            section: "Template".to_owned(),
+            name: "what changes no property of a resource, such as the metadata of CDK".to_owned(),
+            before: None,
+            after: None,
+        });
+        plan.action = action(plan, live);
+    }
+}
+
+/// Compares with the template that is deployed, or with none.
+fn compare_templates(
+    plan: &mut StackPlan,
+    artifact: &StackArtifact,
+    deployed: Option<&str>,
+    desired: &Desired<'_>,
+    assembly: &Assembly,
+) {
+    let (old, new) = match deployed {
+        Some(text) => (template_text::read(text), &template_text::without_metadata(artifact.template.clone())),
+        None => (Ok(json!({})), &artifact.template),
+    };
     let old = match old {
         Ok(old) => old,
         Err(problem) => {
@@ -253,11 +357,10 @@ fn fill(
                 before: Some(json!(format!("not readable here, a dry run tells what would change: {problem}"))),
                 after: Some(json!("JSON")),
             });
-            plan.action = action(plan, live);
             return;
         }
     };
-    plan.resources = resource_diffs(&old, new, &changed);
+    plan.resources = resource_diffs(&old, new, &changed_parameters(plan, desired));
     plan.entries = entry_diffs(&old, new);
     plan.security = security_diff(&old, new, &plan.environment.account);
     let path_of = |id: &str| artifact.origins.get(id).map(|it| it.path.clone());
@@ -268,7 +371,32 @@ fn fill(
         change.path = path_of(&change.logical_id);
     }
     plan.replaced_principals = replaced_principals(plan, &old, artifact, assembly);
-    plan.action = action(plan, live);
+}
+
+fn changed_parameters(plan: &StackPlan, desired: &Desired<'_>) -> ChangedParameters {
+    let inputs = plan.open_inputs.iter().map(|it| {
+        let from = format!("output `{}` of `{}`", it.output, it.from_stack);
+        (it.parameter.clone(), from)
+    });
+    let stored =
+        desired.stored_parameters().map(|it| (it.to_owned(), format!("parameter `{it}` of the Parameter Store")));
+    ChangedParameters {
+        surely: plan.parameters.iter().map(|it| it.name.clone()).collect(),
+        perhaps: inputs.chain(stored).collect(),
+    }
+}
+
+fn stored_parameters(desired: &Desired<'_>, stack: &Stack) -> Vec<StoredParameter> {
+    let find = |parameter: &str| {
+        let current = stack.parameters.get(parameter)?;
+        let is_secret = is_no_echo(&desired.artifact.template, parameter);
+        Some(StoredParameter {
+            parameter: parameter.to_owned(),
+            name: current.value.clone(),
+            value: current.resolved.clone().filter(|_| !is_secret),
+        })
+    };
+    desired.stored_parameters().filter_map(find).collect()
 }
 
 fn action(plan: &StackPlan, live: Option<&Stack>) -> StackAction {
@@ -277,14 +405,16 @@ fn action(plan: &StackPlan, live: Option<&Stack>) -> StackAction {
         Phase::DeadOnArrival | Phase::DeleteFailed => StackAction::Recreate,
         Phase::Busy | Phase::Stuck => StackAction::Blocked,
         _ => {
-            let differs = !plan.resources.is_empty()
+            let differs = plan.resources.iter().any(|it| !it.is_open())
                 || !plan.entries.is_empty()
                 || !plan.parameters.is_empty()
-                || !plan.tags.is_empty();
-            match (differs, plan.open_inputs.is_empty()) {
+                || !plan.tags.is_empty()
+                || plan.termination_protection.is_some();
+            let is_open = !plan.open_inputs.is_empty() || !plan.stored_parameters.is_empty();
+            match (differs, is_open) {
                 (true, _) => StackAction::Update,
-                (false, false) => StackAction::Maybe,
-                (false, true) => StackAction::Nothing,
+                (false, true) => StackAction::Maybe,
+                (false, false) => StackAction::Nothing,
             }
         }
     }
@@ -340,7 +470,7 @@ fn replaced_principals(
     let kinds = [("AWS::IAM::Role", "RoleName", "role/"), ("AWS::IAM::User", "UserName", "user/")];
     let mut found = Vec::new();
     for resource in &plan.resources {
-        let kind = kinds.iter().find(|(kind, ..)| *kind == resource.resource_type);
+        let kind = kinds.iter().find(|(kind, ..)| *kind == resource.resource_type && !resource.is_replacement_open());
         let (Some((_, property, prefix)), ChangeKind::Replace | ChangeKind::MayReplace) = (kind, resource.change)
         else {
             continue;

@@ -22,6 +22,19 @@ pub struct ResourceDiff {
     pub properties: Vec<PropertyDiff>,
 }
 
+impl ResourceDiff {
+    /// Whether nothing happens to it unless a value changes that is not known yet.
+    pub fn is_open(&self) -> bool {
+        !self.properties.is_empty() && self.properties.iter().all(|it| it.open)
+    }
+
+    /// Whether it is replaced only if a value changes that is not known yet.
+    pub fn is_replacement_open(&self) -> bool {
+        let is_cause = |it: &PropertyDiff| !it.open && it.effect != Effect::Update;
+        self.change == ChangeKind::MayReplace && !self.properties.iter().any(is_cause)
+    }
+}
+
 /// What would happen to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -51,6 +64,9 @@ pub struct PropertyDiff {
     pub effect: Effect,
     /// The parameter or resource through which it changes, if the template says the same as before.
     pub because: Option<String>,
+    /// Whether it changes only if a value does that is not known yet: of another stack, or of the Parameter Store.
+    #[serde(default)]
+    pub open: bool,
 }
 
 /// What changing a property does to its resource.
@@ -68,7 +84,7 @@ pub enum Effect {
 /// Another entry of the template that would change: an output, a parameter, a condition, …
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EntryDiff {
-    /// `Outputs`, `Parameters`, …
+    /// `Outputs`, `Parameters`, …; `Template` for a key of the template itself, such as `Transform`.
     pub section: String,
     /// The name of the entry.
     pub name: String,
@@ -78,11 +94,23 @@ pub struct EntryDiff {
     pub after: Option<Value>,
 }
 
-const SECTIONS: [&str; 6] = ["Parameters", "Mappings", "Conditions", "Rules", "Outputs", "Metadata"];
+/// What is compared entry by entry.
+const SECTIONS: [&str; 7] = ["Parameters", "Mappings", "Conditions", "Rules", "Hooks", "Outputs", "Metadata"];
 
 /// What differs outside of resources.
 pub(crate) fn entry_diffs(before: &Value, after: &Value) -> Vec<EntryDiff> {
     let mut found = Vec::new();
+    for name in names(object(Some(before)), object(Some(after))) {
+        let (a, b) = (before.get(name), after.get(name));
+        if name != "Resources" && !SECTIONS.contains(&name) && a != b {
+            found.push(EntryDiff {
+                section: "Template".to_owned(),
+                name: name.to_owned(),
+                before: a.cloned(),
+                after: b.cloned(),
+            });
+        }
+    }
     for section in SECTIONS {
         let (old, new) = (object(before.get(section)), object(after.get(section)));
         for name in names(old, new) {
@@ -100,11 +128,20 @@ pub(crate) fn entry_diffs(before: &Value, after: &Value) -> Vec<EntryDiff> {
     found
 }
 
-/// What differs in resources. `changed_parameters` have another value than the last time, though the template may be the same.
+/// Parameters with another value than the last time, though the template may be the same.
+#[derive(Debug, Default)]
+pub(crate) struct ChangedParameters {
+    /// Those that have another value.
+    pub(crate) surely: BTreeSet<String>,
+    /// Those of which nobody knows yet, and where their value comes from.
+    pub(crate) perhaps: BTreeMap<String, String>,
+}
+
+/// What differs in resources. Of what changes only with a value that is not known yet, only what would be replaced is told.
 pub(crate) fn resource_diffs(
     before: &Value,
     after: &Value,
-    changed_parameters: &BTreeSet<String>,
+    changed_parameters: &ChangedParameters,
 ) -> Vec<ResourceDiff> {
     let (old, new) = (object(before.get("Resources")), object(after.get("Resources")));
     let mut diffs: BTreeMap<&str, ResourceDiff> = BTreeMap::new();
@@ -136,7 +173,7 @@ fn bare(id: &str, resource: &Value, change: ChangeKind) -> ResourceDiff {
     }
 }
 
-fn changed(id: &str, before: &Value, after: &Value, parameters: &BTreeSet<String>) -> Option<ResourceDiff> {
+fn changed(id: &str, before: &Value, after: &Value, parameters: &ChangedParameters) -> Option<ResourceDiff> {
     let mut diff = bare(id, after, ChangeKind::Modify);
     let policy = after.get("UpdateReplacePolicy").and_then(Value::as_str).unwrap_or_default();
     diff.retained = policy.starts_with("Retain");
@@ -148,6 +185,7 @@ fn changed(id: &str, before: &Value, after: &Value, parameters: &BTreeSet<String
             after: after.get("Type").cloned(),
             effect: Effect::Replace,
             because: None,
+            open: false,
         });
     }
     for name in names(object(Some(before)), object(Some(after))) {
@@ -166,17 +204,19 @@ fn changed(id: &str, before: &Value, after: &Value, parameters: &BTreeSet<String
                 after: b.cloned(),
                 effect: Effect::Update,
                 because: None,
+                open: false,
             });
         }
     }
     for (name, value) in object(after.get("Properties")).into_iter().flatten() {
-        let known = diff.properties.iter().any(|it| touches(&it.path, name));
-        let through = parameters.iter().find(|it| mentions(value, it));
-        if let (false, Some(parameter)) = (known, through) {
-            let path = [name.clone()];
-            let mut through = property_diff(type_of(after), &path, Some(value), Some(value), None);
-            through.because = Some(format!("parameter `{parameter}`"));
-            diff.properties.push(through);
+        if diff.properties.iter().any(|it| touches(&it.path, name)) {
+            continue;
+        }
+        let through = || property_diff(type_of(after), std::slice::from_ref(name), Some(value), Some(value), None);
+        if let Some(parameter) = parameters.surely.iter().find(|it| mentions(value, it)) {
+            diff.properties.push(PropertyDiff { because: Some(format!("parameter `{parameter}`")), ..through() });
+        } else if let Some((_, from)) = parameters.perhaps.iter().find(|(it, _)| mentions(value, it)) {
+            diff.properties.extend(open_replacement(through(), from));
         }
     }
     diff.change = diff.change.max(kind_of(&diff.properties));
@@ -190,29 +230,45 @@ fn spread_replacements<'a>(resources: Option<&'a Map<String, Value>>, diffs: &mu
         let next = diffs.values().find(|it| {
             matches!(it.change, ChangeKind::Replace | ChangeKind::MayReplace) && !done.contains(&it.logical_id)
         });
-        let Some(replaced) = next.map(|it| (it.logical_id.clone(), it.change)) else { return };
+        let Some(replaced) = next.cloned() else { return };
         for (id, resource) in resources.into_iter().flatten() {
             for (name, value) in object(resource.get("Properties")).into_iter().flatten() {
-                if *id == replaced.0 || !mentions(value, &replaced.0) {
+                if *id == replaced.logical_id || !mentions(value, &replaced.logical_id) {
                     continue;
+                }
+                let from = format!("resource `{}`", replaced.logical_id);
+                let mut through = property_diff(
+                    type_of(resource),
+                    std::slice::from_ref(name),
+                    Some(value),
+                    Some(value),
+                    Some(from.clone()),
+                );
+                if replaced.change == ChangeKind::MayReplace {
+                    through.effect = through.effect.min(Effect::MayReplace);
+                }
+                if replaced.is_replacement_open() {
+                    let Some(open) = open_replacement(through, &from) else { continue };
+                    through = open;
                 }
                 let diff = diffs.entry(id.as_str()).or_insert_with(|| bare(id, resource, ChangeKind::Modify));
                 let known = diff.properties.iter().any(|it| touches(&it.path, name));
                 if known || matches!(diff.change, ChangeKind::Add | ChangeKind::Remove) {
                     continue;
                 }
-                let path = [name.clone()];
-                let mut through = property_diff(type_of(resource), &path, Some(value), Some(value), None);
-                through.because = Some(format!("resource `{}`", replaced.0));
-                if replaced.1 == ChangeKind::MayReplace {
-                    through.effect = through.effect.min(Effect::MayReplace);
-                }
                 diff.change = diff.change.max(kind_of(std::slice::from_ref(&through)));
                 diff.properties.push(through);
             }
         }
-        done.insert(replaced.0);
+        done.insert(replaced.logical_id);
     }
+}
+
+/// A change that comes only if a value does; nothing if it would replace nothing.
+fn open_replacement(change: PropertyDiff, from: &str) -> Option<PropertyDiff> {
+    let effect = change.effect.min(Effect::MayReplace);
+    let because = Some(from.to_owned());
+    (effect == Effect::MayReplace).then_some(PropertyDiff { effect, because, open: true, ..change })
 }
 
 fn kind_of(properties: &[PropertyDiff]) -> ChangeKind {
@@ -247,7 +303,7 @@ fn property_diff(
             text.push_str(step);
         }
     }
-    PropertyDiff { path: text, before: before.cloned(), after: after.cloned(), effect, because }
+    PropertyDiff { path: text, before: before.cloned(), after: after.cloned(), effect, because, open: false }
 }
 
 /// Whether a path is that of a property or of something in it.
@@ -356,7 +412,7 @@ mod tests {
 
     fn check(before: Value, after: Value) -> Vec<(String, ChangeKind, Vec<String>)> {
         let template = |resources| json!({ "Resources": resources });
-        resource_diffs(&template(before), &template(after), &BTreeSet::new())
+        resource_diffs(&template(before), &template(after), &ChangedParameters::default())
             .into_iter()
             .map(|it| (it.logical_id, it.change, it.properties.into_iter().map(|it| it.path).collect()))
             .collect()
@@ -390,8 +446,34 @@ mod tests {
     fn a_changed_parameter_changes_what_uses_it() {
         let template = json!({"Resources": {"Q": {"Type": "AWS::SQS::Queue",
             "Properties": {"DelaySeconds": {"Fn::Sub": "${Delay}"}}}}});
-        let found = resource_diffs(&template, &template, &BTreeSet::from(["Delay".to_owned()]));
+        let surely = BTreeSet::from(["Delay".to_owned()]);
+        let found = resource_diffs(&template, &template, &ChangedParameters { surely, ..Default::default() });
         assert_eq!(found[0].properties[0].because.as_deref(), Some("parameter `Delay`"));
+    }
+
+    #[test]
+    fn a_value_that_is_not_known_yet_may_replace_what_uses_it_and_what_refers_to_that() {
+        let template = json!({"Resources": {
+            "B": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": {"Ref": "Name"}}},
+            "P": {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": "B"}, "PolicyDocument": {}}},
+            "Q": {"Type": "AWS::SQS::Queue", "Properties": {"DelaySeconds": {"Ref": "Name"}}},
+        }});
+        let perhaps = BTreeMap::from([("Name".to_owned(), "output `Name` of `Tools`".to_owned())]);
+        let found = resource_diffs(&template, &template, &ChangedParameters { perhaps, ..Default::default() });
+        let told: Vec<_> = found.iter().map(|it| (it.logical_id.as_str(), it.change, it.is_open())).collect();
+        assert_eq!(told, [("B", ChangeKind::MayReplace, true), ("P", ChangeKind::MayReplace, true)]);
+        assert_eq!(found[0].properties[0].because.as_deref(), Some("output `Name` of `Tools`"));
+        assert!(found[0].is_replacement_open());
+    }
+
+    #[test]
+    fn every_key_of_a_template_is_compared() {
+        let after = json!({"Transform": "AWS::LanguageExtensions", "Hooks": {"H": {}}, "Unheard": 1, "Resources": {}});
+        let found: Vec<_> = entry_diffs(&json!({"Description": "x", "Resources": {"Q": {}}}), &after)
+            .into_iter()
+            .map(|it| format!("{} {}", it.section, it.name))
+            .collect();
+        assert_eq!(found, ["Template Description", "Template Transform", "Template Unheard", "Hooks H"]);
     }
 
     #[test]
@@ -403,7 +485,7 @@ mod tests {
     fn a_removal_says_what_stays() {
         let kept = json!({"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain"});
         let before = json!({"Resources": {"B": kept}});
-        let found = resource_diffs(&before, &json!({"Resources": {}}), &BTreeSet::new());
+        let found = resource_diffs(&before, &json!({"Resources": {}}), &ChangedParameters::default());
         assert!(found[0].change == ChangeKind::Remove && found[0].retained);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use xacct_core::Assembly;
 use xacct_deploy::plan::{Plan, StackAction};
-use xacct_deploy::{Outcome, RunOptions, Selection, StackOptions};
+use xacct_deploy::{Loss, LossKind, Outcome, RunOptions, Selection, StackOptions, path_of};
 
 use crate::approval::{Question, agree};
 use crate::args::{DeployArgs, IfBusy, OnFailure, RequireApproval, Running, Stacks};
@@ -13,10 +13,10 @@ use crate::cloud::{Cloud, NOTHING_WRITTEN, answer};
 use crate::exit::Exit;
 use crate::follow::{Ended, follow};
 use crate::parameters;
-use crate::plan_report::{self, losses, path};
+use crate::plan_report;
 use crate::problem::{Failure, Problem, io_reason};
 use crate::select::{matches, select};
-use crate::session::Session;
+use crate::session::{Session, quoted};
 use crate::verbs::check::before_deployment;
 use crate::verbs::count;
 use crate::view::duration;
@@ -29,21 +29,27 @@ pub(crate) async fn run(session: &Session<'_>, args: &DeployArgs) -> Result<Exit
     let cloud = Cloud::new(session, &args.local)?;
     cloud.tell_limits(&session.terminal);
     before_deployment(session, &assembly)?;
-    let plan = answer(session, NOTHING_WRITTEN, cloud.engine.plan(&assembly, &selection)).await?;
+    let mut plan = answer(session, NOTHING_WRITTEN, cloud.engine.plan(&assembly, &selection)).await?;
+    if args.revert_drift {
+        plan.add_drift(answer(session, NOTHING_WRITTEN, cloud.engine.drift(&assembly, &selection)).await?);
+    }
     session.terminal.json("plan", &plan)?;
     for line in plan_report::summary(&plan, &session.terminal.err) {
         session.terminal.say(&line);
     }
-    approve(session, args, &plan).await?;
+    let may_lose = approve(session, args, &assembly, &plan).await?;
     let mut options = StackOptions::default();
     options.dry_run = args.dry_run;
     options.express = args.express;
     options.no_rollback = args.no_rollback;
-    options.revert_drift = args.revert_drift;
+    // Nobody was asked if nothing has drifted.
+    options.revert_drift = args.revert_drift && !plan.is_empty();
     options.import_existing = args.import_existing_resources;
-    options.even_if_unchanged = args.revert_drift;
+    options.even_if_unchanged = options.revert_drift;
     options.refuse_busy = args.running.if_busy == IfBusy::Stop;
-    options.recreate_failed = plan.stacks.iter().any(|it| it.action == StackAction::Recreate);
+    let to_recreate = plan.stacks.iter().filter(|it| it.action == StackAction::Recreate);
+    options.recreate = to_recreate.filter_map(|it| it.stack_id.clone()).collect();
+    options.may_lose = may_lose;
     let run = cloud.engine.deploy(&assembly, &selection, options, run_options(&args.running));
     let ended = follow(session, &cloud, &assembly, run).await?;
     if let Some(file) = &args.outputs_file {
@@ -68,17 +74,31 @@ pub(crate) fn run_options(running: &Running) -> RunOptions {
     options
 }
 
-async fn approve(session: &Session<'_>, args: &DeployArgs, plan: &Plan) -> Result<(), Failure> {
-    let losing = losses(plan);
-    let not_allowed: Vec<String> = losing
+/// Asks whether all this is meant. What may be lost is what was agreed to: by name on the command line, or with the plan in sight.
+async fn approve(
+    session: &Session<'_>,
+    args: &DeployArgs,
+    assembly: &Assembly,
+    plan: &Plan,
+) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
+    let mut may_lose = named_losses(args, assembly, plan);
+    // What is not known yet is no reason to stop: the engine looks at it once it is known, before it writes.
+    let losses = plan.losses();
+    let is_allowed = |it: &Loss| may_lose.get(&it.stack).is_some_and(|ids| ids.contains(&it.logical_id));
+    let not_allowed: Vec<&str> = losses
         .iter()
-        .map(|(stack, resource)| path(stack, resource))
-        .filter(|path| !args.allow_replace.iter().any(|pattern| matches(pattern, path)))
+        .filter(|it| it.how != LossKind::ReplacedWithValue && !is_allowed(it))
+        .map(|it| it.path.as_str())
         .collect();
     let is_safe = args.dry_run || plan.is_empty();
+    if is_safe {
+        return Ok(may_lose);
+    }
     // Whoever agrees in advance has not seen this plan: losing data takes more than a general yes.
-    if !is_safe && !not_allowed.is_empty() && (session.global.yes || !session.terminal.can_ask) {
-        let paths = not_allowed.iter().map(|it| format!("--allow-replace {it}")).collect::<Vec<_>>().join(" ");
+    let agreed_in_advance = session.global.yes || args.require_approval == RequireApproval::Never;
+    if !not_allowed.is_empty() && (agreed_in_advance || !session.terminal.can_ask) {
+        let paths =
+            not_allowed.iter().map(|it| format!("--allow-replace {}", quoted(it))).collect::<Vec<_>>().join(" ");
         let message = format!("{} would lose data: {}", count(not_allowed.len(), "resource"), not_allowed.join(", "));
         let problem = Problem::error(message).code("data-loss");
         let problem = problem.note("nothing was written").help(format!("if that is meant, agree to each: {paths}"));
@@ -89,8 +109,8 @@ async fn approve(session: &Session<'_>, args: &DeployArgs, plan: &Plan) -> Resul
         RequireApproval::Broadening => plan.broadens() || !not_allowed.is_empty(),
         RequireApproval::Any => true,
     };
-    if is_safe || !wants {
-        return Ok(());
+    if !wants {
+        return Ok(may_lose);
     }
     let accounts: BTreeSet<&str> = plan
         .stacks
@@ -101,7 +121,32 @@ async fn approve(session: &Session<'_>, args: &DeployArgs, plan: &Plan) -> Resul
     let text = format!("Deploy these changes to {}?", count(accounts.len(), "account"));
     let details = plan_report::diff(plan, &session.terminal.err.unless_cut(session.terminal.verbose));
     let question = Question { text: &text, details: &details, instead: "--yes, or with --require-approval never" };
-    agree(session, &question).await
+    agree(session, &question).await?;
+    if !session.global.yes {
+        for it in losses {
+            may_lose.entry(it.stack).or_default().insert(it.logical_id);
+        }
+    }
+    Ok(may_lose)
+}
+
+/// What `--allow-replace` names, of what there is and of what will be.
+fn named_losses(args: &DeployArgs, assembly: &Assembly, plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut add = |stack: &str, logical_id: &str, path: &str| {
+        if args.allow_replace.iter().any(|pattern| matches(pattern, path)) {
+            found.entry(stack.to_owned()).or_default().insert(logical_id.to_owned());
+        }
+    };
+    for stack in &assembly.stacks {
+        let declared = stack.template["Resources"].as_object().into_iter().flatten();
+        for (id, _) in declared {
+            let origin = stack.origins.get(id).map(|it| it.path.as_str());
+            add(&stack.id, id, &path_of(&stack.display_name, id, origin));
+        }
+    }
+    plan.losses().iter().for_each(|it| add(&it.stack, &it.logical_id, &it.path));
+    found
 }
 
 /// What came out of it: people look for it here, scripts use `outputs`.

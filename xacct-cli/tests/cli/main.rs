@@ -1,6 +1,7 @@
 //! The command line, through the real binary of a small app.
 #![allow(clippy::unwrap_used, reason = "a test that fails should stop there")]
 
+mod approval;
 mod command_line;
 mod deploying;
 mod interrupted;

@@ -88,7 +88,7 @@ async fn a_failed_creation_can_be_repeated_with_leave_to_delete() {
     assert!(!changes.is_empty() && changes.iter().all(|it| *it == ChangeKind::Add), "{changes:?}");
 
     let mut options = StackOptions::default();
-    options.recreate_failed = true;
+    options.recreate.extend(plan.stacks[0].stack_id.clone());
     let (run, events) = engine.deploy(&two(1), &all, options, RunOptions::default());
     assert!(play(run, events).await.result.unwrap().is_success());
 }

@@ -1,5 +1,7 @@
 //! From every state that a stack can be in.
 
+use std::collections::BTreeSet;
+
 use xacct_deploy::cloudformation::{ApiError, ChangeSet, StackOperation, Timestamp};
 use xacct_deploy::*;
 
@@ -119,7 +121,8 @@ async fn a_failed_first_creation_is_deleted_only_on_demand() {
                     events(vec![root("CREATE_COMPLETE", 20, None)]),
                 ],
             );
-        let played = stage.deploy(&app(), options(|it| it.recreate_failed = true)).await;
+        let played =
+            stage.deploy(&app(), options(|it| it.recreate = BTreeSet::from([stack("CREATE_COMPLETE").id]))).await;
         assert!(matches!(played.outcome(), Outcome::Deployed { created: true, .. }), "{:?}", played.outcome());
     }
 }
@@ -136,7 +139,7 @@ async fn a_live_stack_that_cleans_up_is_waited_for_and_never_deleted() {
             "DescribeStackEvents",
             [events(vec![root("UPDATE_ROLLBACK_COMPLETE", 9, None), root("UPDATE_IN_PROGRESS", 5, None)])],
         );
-    let played = stage.deploy(&app(), options(|it| it.recreate_failed = true)).await;
+    let played = stage.deploy(&app(), options(|it| it.recreate = BTreeSet::from([stack("CREATE_COMPLETE").id]))).await;
     assert!(matches!(played.outcome(), Outcome::Unchanged { .. }), "{:?}", played.outcome());
     assert_eq!(stage.double.count("DeleteStack"), 0);
 }
@@ -146,7 +149,8 @@ async fn a_stack_that_may_hold_resources_is_never_deleted_unasked() {
     for status in ["CREATE_FAILED", "UPDATE_FAILED"] {
         let stage = Stage::new();
         stage.double.on("DescribeStacks", [stack(status).into()]);
-        let played = stage.deploy(&app(), options(|it| it.recreate_failed = true)).await;
+        let played =
+            stage.deploy(&app(), options(|it| it.recreate = BTreeSet::from([stack("CREATE_COMPLETE").id]))).await;
         assert_eq!(played.causes()[0].kind, CauseKind::Paused);
         assert_eq!(stage.double.count("DeleteStack"), 0);
     }
