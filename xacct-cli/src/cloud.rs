@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use xacct_core::Assembly;
 use xacct_deploy::aws::{Access, AwsConnector, Proxy, RoleAccess, Source};
 use xacct_deploy::memory::{LIMITS, World};
-use xacct_deploy::{Engine, FileStore, MemoryStore, Pace, ProblemKind, RunError};
+use xacct_deploy::{
+    Engine, FileLock, FileStore, MemoryStore, Pace, Problem as Unreached, ProblemKind, RunError, Selection, StateError,
+};
 
 use crate::args::Local;
 use crate::config::{Account, Config, bootstrap_qualifier};
@@ -18,7 +21,7 @@ use crate::proxy::ProxyVariable;
 use crate::session::{Session, quoted};
 use crate::terminal::Terminal;
 
-/// Where this program keeps what it remembers, below the current folder.
+/// Where this program keeps what it remembers.
 const FOLDER: &str = ".xacct";
 /// How many times as fast as the clock a local deployment is.
 const LOCAL_SPEED: f64 = 20.0;
@@ -29,42 +32,88 @@ const OTHER_FILE: &str = "name another file with --local-state";
 /// An engine, and what is behind it.
 pub(crate) struct Cloud {
     pub(crate) engine: Engine,
-    /// The world in memory, and the file that keeps it.
-    local: Option<(World, PathBuf)>,
+    local: Option<LocalWorld>,
     /// The flags that lead to the same place.
     flags: String,
 }
 
+/// The world in memory, and the file that keeps it.
+struct LocalWorld {
+    world: World,
+    file: PathBuf,
+    /// Keeps everybody else from the file. Without it the world is only looked at, and not kept.
+    lock: Option<FileLock>,
+}
+
+/// What stacks are deployed to is used for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// A run. There is one at a time, from before the plan to the end.
+    Run,
+    /// Something beside a run, which may be active: in AWS. In memory there is nothing beside it.
+    BesideRun,
+    /// To look.
+    Look,
+}
+
 impl Cloud {
+    /// For a run: refused while another is active.
     pub(crate) fn new(session: &Session<'_>, local: &Local) -> Result<Self, Failure> {
+        Self::open(session, local, Use::Run)
+    }
+
+    /// To do something about what another run may be doing.
+    pub(crate) fn beside_run(session: &Session<'_>, local: &Local) -> Result<Self, Failure> {
+        Self::open(session, local, Use::BesideRun)
+    }
+
+    /// To look at what is there.
+    pub(crate) fn to_look(session: &Session<'_>, local: &Local) -> Result<Self, Failure> {
+        Self::open(session, local, Use::Look)
+    }
+
+    fn open(session: &Session<'_>, local: &Local, purpose: Use) -> Result<Self, Failure> {
         if local.local {
-            return Self::local(session, local.local_state.as_deref());
+            return Self::local(session, local.local_state.as_deref(), purpose);
         }
-        Ok(Self::aws(session, connector(&session.config)))
+        Self::aws(session, connector(&session.config), purpose)
     }
 
     /// With the credentials behind the roles of a bootstrap, which is about to be made or changed.
     pub(crate) fn before_bootstrap(session: &Session<'_>, local: &Local) -> Result<Self, Failure> {
         if local.local {
-            return Self::local(session, local.local_state.as_deref());
+            return Self::local(session, local.local_state.as_deref(), Use::Run);
         }
         let mut connector = connector(&session.config);
         for access in connector.accounts.values_mut() {
             access.role.take_if(|role| matches!(role, RoleAccess::CdkBootstrap { .. }));
         }
-        Ok(Self::aws(session, connector))
+        Self::aws(session, connector, Use::Run)
     }
 
-    fn aws(session: &Session<'_>, connector: AwsConnector) -> Self {
+    fn aws(session: &Session<'_>, connector: AwsConnector, purpose: Use) -> Result<Self, Failure> {
         let engine = session.engine.clone().unwrap_or_else(|| {
-            let store = FileStore::new(folder().join("state"));
+            let store = FileStore::new(ignored(state_folder(&session.config)).join("state"));
             Engine::new(Arc::new(connector), Arc::new(store))
         });
-        Self { engine, local: None, flags: String::new() }
+        let engine = if purpose == Use::Run { engine.reserve().map_err(|it| no_lock(&it))? } else { engine };
+        Ok(Self { engine, local: None, flags: String::new() })
     }
 
-    fn local(session: &Session<'_>, given: Option<&Path>) -> Result<Self, Failure> {
-        let file = given.map_or_else(|| folder().join("local.json"), Path::to_owned);
+    fn local(session: &Session<'_>, given: Option<&Path>, purpose: Use) -> Result<Self, Failure> {
+        let in_folder = || ignored(state_folder(&session.config)).join("local.json");
+        let file = given.map_or_else(in_folder, Path::to_owned);
+        let lock = match purpose {
+            Use::Look => None,
+            Use::Run | Use::BesideRun => {
+                let mut name = file.clone().into_os_string();
+                name.push(".lock");
+                Some(
+                    FileLock::acquire(Path::new(&name))
+                        .map_err(|it| no_lock(&it).help(format!("nothing was done: {OTHER_FILE}")))?,
+                )
+            }
+        };
         let builder = World::builder().speed(LOCAL_SPEED).bootstrapped();
         let world = builder.load(&file).map_err(|error| Failure::internal(&error).help(OTHER_FILE))?;
         let mut engine = Engine::new(Arc::new(world.clone()), Arc::new(MemoryStore::default()));
@@ -77,7 +126,7 @@ impl Cloud {
         ));
         let state = given.map(|it| format!(" --local-state {}", quoted(&it.display().to_string())));
         let flags = format!(" --local{}", state.unwrap_or_default());
-        Ok(Self { engine, local: Some((world, file)), flags })
+        Ok(Self { engine, local: Some(LocalWorld { world, file, lock }), flags })
     }
 
     /// Another command about the same stacks, to paste into a shell.
@@ -118,7 +167,7 @@ impl Cloud {
     }
 
     fn save(&self) -> Result<(), Failure> {
-        let Some((world, file)) = &self.local else { return Ok(()) };
+        let Some(LocalWorld { world, file, lock: Some(_) }) = &self.local else { return Ok(()) };
         let parent = file.parent().filter(|it| !it.as_os_str().is_empty());
         parent.map_or(Ok(()), fs::create_dir_all).map_err(|error| {
             let message = format!("cannot make the folder of `{}`", file.display());
@@ -128,15 +177,49 @@ impl Cloud {
     }
 }
 
-/// Our folder, which keeps itself out of version control.
-fn folder() -> PathBuf {
-    let folder = PathBuf::from(FOLDER);
+/// Where this program keeps what it remembers: beside the configuration file that is in force, else in the current folder. So the same app
+/// has the same records and the same lock, wherever it is started from.
+pub(crate) fn state_folder(config: &Config) -> PathBuf {
+    let file = config.file.as_deref().map(Path::new);
+    file.and_then(Path::parent).unwrap_or(Path::new("")).join(FOLDER)
+}
+
+/// The folder, which keeps itself out of version control.
+fn ignored(folder: PathBuf) -> PathBuf {
     let ignore = folder.join(".gitignore");
     if !ignore.exists() && fs::create_dir_all(&folder).is_ok() {
         // A convenience only: whoever keeps records there finds out what is wrong.
         let _ = fs::write(ignore, "*\n");
     }
     folder
+}
+
+/// There is another run, or nothing can be kept.
+fn no_lock(error: &StateError) -> Failure {
+    match error {
+        StateError::Locked { .. } => {
+            let problem = Problem::error(error.to_string()).code("locked").note(NOTHING_WRITTEN);
+            Failure::new(Exit::DeployFailed, problem)
+                .help("`status` and `logs -f` show what it does; they and `cancel` need no lock")
+        }
+        _ => Failure::internal(error),
+    }
+}
+
+/// The stacks whose accounts can be reached, and what stands in the way of the others.
+pub(crate) async fn reachable(
+    session: &Session<'_>,
+    cloud: &Cloud,
+    assembly: &Assembly,
+    selection: &Selection,
+) -> Result<(Selection, Vec<Unreached>), Failure> {
+    let question = cloud.engine.reachable(assembly, selection);
+    answer(session, NOTHING_WRITTEN, question).await
+}
+
+/// How it ended for the stacks that could be reached, unless others could not: then that is told now.
+pub(crate) fn unless_unreached(session: &Session<'_>, unreached: Vec<Unreached>, exit: Exit) -> Result<Exit, Failure> {
+    if unreached.is_empty() { Ok(exit) } else { Err(refused(&RunError::Preflight(unreached), session)) }
 }
 
 fn connector(config: &Config) -> AwsConnector {
@@ -213,13 +296,14 @@ pub(crate) fn refused(error: &RunError, session: &Session<'_>) -> Failure {
             let problems = problems.iter().map(|it| standing_in_the_way(it, session)).collect();
             Failure { exit, problems }
         }
+        RunError::State(error) => no_lock(error),
         RunError::UnknownStack(_) => Failure { exit: Exit::Usage, ..Failure::internal(error) },
         RunError::Cycle(_) => Failure { exit: Exit::Rules, ..Failure::internal(error) },
         _ => Failure::internal(error),
     }
 }
 
-fn standing_in_the_way(problem: &xacct_deploy::Problem, session: &Session<'_>) -> Problem {
+fn standing_in_the_way(problem: &Unreached, session: &Session<'_>) -> Problem {
     let config = &session.config;
     let environment = &problem.environment;
     let account = config.accounts.iter().find(|(_, it)| it.id.value.as_str() == environment.account);

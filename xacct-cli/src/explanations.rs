@@ -182,6 +182,12 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
     template("key-lockout", "A key policy lets nobody change it: the key would be lost to its owner."),
     template("length", "A text is too short or too long."),
     explain(
+        "locked",
+        "Another run of the app is active.",
+        "Two runs at once would plan what the other changes, and lose what the other remembers.",
+        "Wait for it, or stop the process that is named. The lock goes with its process, however that ends.",
+    ),
+    explain(
         "logical-id",
         "A logical id is not valid, or is used twice in a stack.",
         "A logical id identifies a resource in its template: 1 to 255 letters and digits, unique.",

@@ -7,6 +7,7 @@ use xacct_deploy::event::StackInfo;
 use xacct_deploy::{Cause, CauseKind, Outcome, path_of};
 
 use crate::cloud::Cloud;
+use crate::console::stack_page;
 use crate::follow::Ended;
 use crate::report;
 use crate::session::{Session, quoted, same_command};
@@ -53,6 +54,9 @@ impl Teller<'_> {
         let next = self.next(cause, causes, info, artifact, status);
         // A record that cannot be written says nothing about the stack.
         let unknown = (cause.kind == CauseKind::State).then_some("is as `status` shows");
+        let page = self.ended.stack_ids.get(&info.id).filter(|_| !self.cloud.is_local());
+        let page = page.and_then(|it| stack_page(&info.environment, it));
+        let name = page.map_or(name.clone(), |it| self.session.terminal.err.link(&it, &name));
         self.render(cause, &name, &next, &state(self.ended, &info.id, status.or(unknown)))
     }
 

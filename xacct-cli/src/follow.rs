@@ -23,6 +23,8 @@ pub(crate) struct Ended {
     pub(crate) summary: Summary,
     /// The stacks that it was about, in order.
     pub(crate) stacks: Vec<StackInfo>,
+    /// The ARNs of the stacks, by their ids, as far as operations on them were seen.
+    pub(crate) stack_ids: BTreeMap<String, String>,
     /// The assets that could not be uploaded.
     pub(crate) assets: Vec<FailedAsset>,
     pub(crate) was_interrupted: bool,
@@ -102,7 +104,8 @@ async fn see(session: &Session<'_>, cloud: &Cloud, run: Started, manner: Manner)
     let handle = run.handle();
     let mut run = std::pin::pin!(run);
     let mut interrupts = session.interrupts.lock().await;
-    let mut view = View::new(&session.terminal);
+    let mut view =
+        if manner == Manner::Glance { View::of_the_past(&session.terminal) } else { View::new(&session.terminal) };
     let mut seen = Seen::default();
     let mut wishes: Option<mpsc::UnboundedReceiver<Wish>> = None;
     let mut interrupted = false;
@@ -159,8 +162,8 @@ async fn see(session: &Session<'_>, cloud: &Cloud, run: Started, manner: Manner)
     if summary.is_detached() && manner == Manner::Work {
         tell_how_to_go_on(session, cloud, &seen)?;
     }
-    let Seen { stacks, failed, .. } = seen;
-    Ok(Ended { summary, stacks, assets: failed, was_interrupted: interrupted, took: start.elapsed() })
+    let Seen { stacks, failed, stack_ids, .. } = seen;
+    Ok(Ended { summary, stacks, stack_ids, assets: failed, was_interrupted: interrupted, took: start.elapsed() })
 }
 
 /// What is known of a run from its events.
@@ -171,6 +174,10 @@ struct Seen {
     begun: usize,
     /// The ids of those that are worked on.
     active: BTreeSet<String>,
+    /// The ids of those on which an operation was seen to run.
+    operating: BTreeSet<String>,
+    /// ARNs, by the ids of stacks.
+    stack_ids: BTreeMap<String, String>,
     /// The names of assets, by their hash.
     assets: BTreeMap<String, String>,
     failed: Vec<FailedAsset>,
@@ -189,6 +196,16 @@ impl Seen {
                 self.begun += 1;
                 self.active.insert(stack.clone());
             }
+            Event::StackAttached { stack, .. } => {
+                self.operating.insert(stack.clone());
+            }
+            Event::OperationStarted { stack, stack_id, .. } => {
+                self.operating.insert(stack.clone());
+                self.stack_ids.insert(stack.clone(), stack_id.clone());
+            }
+            Event::Resource { stack, event, nested, .. } if event.is_stack() && nested.is_empty() => {
+                self.stack_ids.insert(stack.clone(), event.stack_id.clone());
+            }
             Event::StackFinished { outcome: Outcome::Detached { .. }, .. } => {}
             Event::StackFinished { stack, .. } => {
                 self.active.remove(stack);
@@ -204,10 +221,14 @@ impl Seen {
         }
     }
 
-    /// The names of the stacks that are worked on.
-    fn active(&self) -> Vec<&str> {
-        let active = self.stacks.iter().filter(|it| self.active.contains(&it.id));
-        active.map(|it| it.display_name.as_str()).collect()
+    /// The names of the stacks that are worked on: those on which an operation runs, and those on which none was seen to begin.
+    fn active(&self) -> (Vec<&str>, Vec<&str>) {
+        let active = |operates: bool| {
+            let active = self.stacks.iter().filter(|it| self.active.contains(&it.id));
+            let alike = active.filter(move |it| self.operating.contains(&it.id) == operates);
+            alike.map(|it| it.display_name.as_str()).collect()
+        };
+        (active(true), active(false))
     }
 }
 
@@ -281,18 +302,26 @@ fn leave(session: &Session<'_>, cloud: &Cloud, seen: &Seen) -> Result<Ended, Fai
 /// What can be done from here, for somebody who left. It is said even to those who want to hear of problems only.
 fn tell_how_to_go_on(session: &Session<'_>, cloud: &Cloud, seen: &Seen) -> Result<(), Failure> {
     let terminal = &session.terminal;
-    let active = seen.active();
+    let (operating, preparing) = seen.active();
     let [status, follow, cancel] = ["status", "logs -f", "cancel"].map(|it| cloud.command(session, it));
     if terminal.json {
+        let operating_ids: Vec<&String> = seen.active.intersection(&seen.operating).collect();
         return terminal
-            .json("left", json!({ "stacks": &seen.active, "status": status, "follow": follow, "cancel": cancel }));
+            .json("left", json!({ "stacks": &seen.active, "operating": operating_ids, "status": status, "follow": follow, "cancel": cancel }));
     }
     let left = terminal.err.yellow("left");
-    let what = match active.is_empty() {
-        true => "no stack was being worked on".to_owned(),
-        false => format!("operations that were started go on without us: {}", active.join(", ")),
-    };
-    terminal.err_line(&format!("{left} {what}"));
+    let mut lines = Vec::new();
+    if !operating.is_empty() {
+        lines.push(format!("operations that were started go on without us: {}", operating.join(", ")));
+    }
+    if !preparing.is_empty() {
+        let what = "no operation was seen to begin on these, but a change set may be left";
+        lines.push(format!("{what}: {}", preparing.join(", ")));
+    }
+    if lines.is_empty() {
+        lines.push("no stack was being worked on".to_owned());
+    }
+    lines.iter().for_each(|it| terminal.err_line(&format!("{left} {it}")));
     terminal.err_line(&format!("  how they stand   {status}"));
     terminal.err_line(&format!("  follow them      {follow}"));
     terminal.err_line(&format!("  cancel updates   {cancel}"));

@@ -23,6 +23,7 @@ mod approval;
 mod args;
 mod cloud;
 mod config;
+mod console;
 mod exit;
 mod explanations;
 mod failed;

@@ -45,6 +45,15 @@ impl<'a> View<'a> {
         Self { terminal, progress: Progress::default(), how, silence: Silence::default() }
     }
 
+    /// Of what has happened already: there is nothing to redraw, so each event gets its line.
+    pub(crate) fn of_the_past(terminal: &'a Terminal) -> Self {
+        let mut view = Self::new(terminal);
+        if matches!(view.how, How::Bars(_)) {
+            view.how = How::Lines;
+        }
+        view
+    }
+
     pub(crate) fn event(&mut self, event: &Event) {
         self.progress.event(event);
         self.silence.end();
@@ -61,7 +70,11 @@ impl<'a> View<'a> {
             }
             How::Lines => {
                 if let Some(line) = line {
-                    self.terminal.err_line(&format!("{} {line}", self.terminal.err.dim(&time_of_day())));
+                    let time = match event {
+                        Event::Resource { event, .. } => event.timestamp,
+                        _ => now(),
+                    };
+                    self.terminal.err_line(&format!("{} {line}", self.terminal.err.dim(&time.to_seconds())));
                 }
             }
             How::Nothing => {}
@@ -74,7 +87,7 @@ impl<'a> View<'a> {
             How::Bars(bars) => bars.tick(),
             How::Lines => {
                 if let Some(line) = self.silence.broken(&self.progress) {
-                    self.terminal.err_line(&format!("{} {line}", self.terminal.err.dim(&time_of_day())));
+                    self.terminal.err_line(&format!("{} {line}", self.terminal.err.dim(&now().to_seconds())));
                 }
             }
             _ => {}
@@ -141,11 +154,10 @@ impl Silence {
     }
 }
 
-/// `16:02:46`, in UTC.
-fn time_of_day() -> String {
+/// The time here. What the service tells has a time of its own.
+fn now() -> Timestamp {
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let text = Timestamp(i64::try_from(millis).unwrap_or_default()).to_string();
-    text.get(11..19).unwrap_or_default().to_owned()
+    Timestamp(i64::try_from(millis).unwrap_or_default())
 }
 
 /// Whether a status says that something came to its end.

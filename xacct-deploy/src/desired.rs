@@ -67,7 +67,7 @@ impl<'a> Desired<'a> {
         values.retain(|name, _| declared.is_some_and(|it| it.contains_key(name)));
         for (name, value) in &values {
             if is_no_echo(&artifact.template, name) {
-                secrets.add(value);
+                secrets.learn(&artifact.id, name, value);
             }
         }
         Self { artifact, template_text: artifact.template_text(), values, sources: inputs.sources }
@@ -216,6 +216,35 @@ pub(crate) fn is_secret_property(template: &Value, logical_id: &str, path: &str)
         value = inner;
     }
     hidden_parameters(template).any(|it| mentions(value, it)) || has_access_key(value)
+}
+
+/// The secrets that a resource gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fed {
+    /// NoEcho parameters, or none for the secret of an access key.
+    pub(crate) by: BTreeSet<Option<String>>,
+    /// Whether its name is made of them.
+    pub(crate) in_name: bool,
+}
+
+/// The resources that get secrets, by logical id.
+pub(crate) fn fed_with_secrets(template: &Value) -> BTreeMap<String, Fed> {
+    let mut found = BTreeMap::new();
+    for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
+        let parameters = hidden_parameters(template).filter(|it| mentions(resource, it)).cloned().map(Some);
+        let by: BTreeSet<_> = parameters.chain(has_access_key(resource).then_some(None)).collect();
+        if by.is_empty() {
+            continue;
+        }
+        let schema = resource.get("Type").and_then(Value::as_str).and_then(xacct_schema::resource_type);
+        let name = schema.and_then(|it| it.name_property());
+        let in_name = name.is_some_and(|it| {
+            resource.pointer(&format!("/Properties/{it}")).is_some()
+                && is_secret_property(template, id, &format!("/{it}"))
+        });
+        found.insert(id.clone(), Fed { by, in_name });
+    }
+    found
 }
 
 fn hidden_parameters(template: &Value) -> impl Iterator<Item = &String> {

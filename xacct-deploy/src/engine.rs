@@ -36,6 +36,8 @@ pub struct Engine {
     pub retry: RetryPolicy,
     /// How often running operations are looked at.
     pub pace: Pace,
+    /// The lock of the records, if it is held for all runs of this engine.
+    reservation: Option<Arc<dyn Send + Sync>>,
 }
 
 /// Which stacks of an assembly a run works on.
@@ -125,7 +127,14 @@ pub enum ProblemKind {
 impl Engine {
     /// An engine that finds clients by `connector` and keeps its records in `store`.
     pub fn new(connector: Arc<dyn Connector>, store: Arc<dyn Store>) -> Self {
-        Self { connector, store, retry: RetryPolicy::default(), pace: Pace::default() }
+        Self { connector, store, retry: RetryPolicy::default(), pace: Pace::default(), reservation: None }
+    }
+
+    /// An engine that keeps everybody else from the records as long as it, or a clone of it, is there: for whoever plans, asks, and then
+    /// deploys. Otherwise each run locks them for itself. An error if another run is active.
+    pub fn reserve(&self) -> Result<Self, StateError> {
+        let reservation = Some(Arc::from(self.store.lock()?));
+        Ok(Self { reservation, ..self.clone() })
     }
 
     /// Deploys stacks of an assembly. Nothing happens until the run is awaited.
@@ -277,11 +286,13 @@ enum Node<'a> {
 impl Job {
     async fn run(self) -> Result<Summary, RunError> {
         let stacks = select(&self.assembly, &self.selection, self.verb.is_reverse())?;
+        stacks.iter().for_each(|it| self.secrets.watch_over(it));
         let (nodes, graph) = work_graph(&stacks, &self.verb);
         let waves = graph.waves().ok_or_else(|| cycle(&stacks))?;
         let _guard = match self.verb {
             // Watching changes nothing: it is for a second terminal.
             Verb::Watch => None,
+            _ if self.engine.reservation.is_some() => None,
             _ => Some(self.engine.store.lock()?),
         };
         let run = self.options.run.clone().unwrap_or_else(fresh_run_id);
@@ -448,6 +459,7 @@ impl Job {
         let mut outcome = outcome;
         self.hide_secrets(artifact, &mut outcome);
         if let Outcome::Failed { causes, .. } = &mut outcome {
+            self.hide_reasons(artifact, causes);
             causes.iter_mut().for_each(|it| it.locate_stack(artifact));
         }
         let well = outcome.is_success();
@@ -463,6 +475,22 @@ impl Job {
         let changed = |id: &str| matches!(outcomes.get(id), Some(Outcome::Deployed { created: false, .. }));
         let mut producers = self.assembly.stacks.iter().filter(|it| changed(&it.id));
         producers.any(|it| reads_output_of(&artifact.template, &it.stack_name))
+    }
+
+    /// What a service said about what gets a secret is not shown, unless the secret is known and can be taken out.
+    fn hide_reasons(&self, artifact: &StackArtifact, causes: &mut [Cause]) {
+        for cause in causes {
+            let is_from_call = cause.operation.is_some();
+            let is_from_event = cause.time.is_some() || cause.kind == CauseKind::Other && !is_from_call;
+            if !is_from_event {
+                continue;
+            }
+            let id = cause.nested.first().or(cause.logical_id.as_ref()).cloned();
+            self.secrets.scrub_reason(&artifact.id, id.as_deref(), &mut cause.message);
+            if let (Some(id), Some(name)) = (id, &mut cause.physical_id) {
+                self.secrets.scrub_name(&artifact.id, &id, name);
+            }
+        }
     }
 
     /// Outputs that carry a secret are masked before anybody sees them; other stacks still get the real values.

@@ -73,7 +73,7 @@ pub use report::{Outcome, Summary};
 pub use retry::RetryPolicy;
 pub use run::{Events, Handle, Intent, Pace, Run};
 pub use security_diff::SecurityChange;
-pub use state::{FileStore, MemoryStore, StackKey, StackRecord, StateError, Store};
+pub use state::{FileLock, FileStore, Holder, MemoryStore, RECORD_VERSION, StackKey, StackRecord, StateError, Store};
 pub use status::{Phase, StackStatus, StatusText};
 pub use template_diff::{ChangeKind, Effect, EntryDiff, PropertyDiff, ResourceDiff};
 pub use timestamp::Timestamp;

@@ -12,14 +12,14 @@ use crate::cloudformation::{
     StackResource,
 };
 use crate::desired::{is_secret_property, secret_outputs};
-use crate::engine::{Engine, RunError, RunOptions, Selection, Verb, select};
+use crate::engine::{Engine, Problem, ProblemKind, RunError, RunOptions, Selection, Verb, select};
 use crate::event::OperationKind;
 use crate::follow::{Boundary, Target};
 use crate::redact::{MASK, Secrets};
 use crate::report::{Outcome, Summary};
 use crate::retry::{CallCounts, Caller};
 use crate::run::{Emitter, Events, Run};
-use crate::state::{InFlight, StackKey, StackRecord, Step};
+use crate::state::{Holder, InFlight, StackKey, StackRecord, Step};
 use crate::status::{Phase, StackStatus};
 use crate::timestamp::Timestamp;
 use crate::worker::{Stop, Worker};
@@ -47,7 +47,11 @@ pub struct StackReport {
     pub stack: Option<StackState>,
     /// Whether a run that was interrupted has an operation open on it.
     pub interrupted: bool,
-    /// Why it could not be looked at.
+    /// The run that is active now, if it has an operation open on it.
+    pub running: Option<Holder>,
+    /// The name of the change set that an interrupted run may have left: nothing of it was executed.
+    pub change_set: Option<String>,
+    /// Why it, or what is remembered of it, could not be looked at.
     pub problem: Option<Cause>,
 }
 
@@ -115,6 +119,25 @@ pub enum Drift {
 }
 
 impl Engine {
+    /// The stacks of a selection whose accounts can be reached, and what stands in the way of the others: for whoever wants to see what can
+    /// be seen. The calls of this engine otherwise do nothing if one account cannot be reached.
+    pub async fn reachable(
+        &self,
+        assembly: &Assembly,
+        selection: &Selection,
+    ) -> Result<(Selection, Vec<Problem>), RunError> {
+        let stacks = select(assembly, selection, false)?;
+        let environments: BTreeSet<Environment> = stacks.iter().map(|it| Environment::from(&it.environment)).collect();
+        let (emitter, _events) = Emitter::new(Secrets::default());
+        let problems = self.connect(&environments, &emitter, &CallCounts::default()).await.err().unwrap_or_default();
+        let is_reached = |it: &&&StackArtifact| {
+            let environment = Environment::from(&it.environment);
+            problems.iter().all(|it| it.environment != environment)
+        };
+        let reached = stacks.iter().filter(is_reached).map(|it| it.id.clone()).collect();
+        Ok((Selection { stacks: Some(reached), exclusively: true }, problems))
+    }
+
     /// How stacks are now. One call a stack; what cannot be looked at is said for each.
     pub async fn status(&self, assembly: &Assembly, selection: &Selection) -> Result<Vec<StackReport>, RunError> {
         let stacks = select(assembly, selection, false)?;
@@ -122,22 +145,31 @@ impl Engine {
         let reports = stacks.iter().map(|artifact| async {
             let found = desk.find(artifact).await;
             let secret = secret_outputs(assembly, artifact);
-            let (stack, problem) = match found {
-                Ok(stack) => (stack.map(|it| StackState::new(it, &secret)), None),
+            let (stack, unseen) = match found {
+                Ok(stack) => (stack.map(|it| StackState::new(it, artifact, &secret)), None),
                 Err(error) => (None, Some(Cause::from(&error))),
             };
-            let record = self.store.load(&key(artifact))?;
-            Ok(StackReport {
+            // A record that cannot be read is told of its stack, and hides no other.
+            let (record, unread) = match self.store.load(&key(artifact)) {
+                Ok(record) => (record, None),
+                Err(error) => (StackRecord::default(), Some(Cause::new(CauseKind::State, error.to_string()))),
+            };
+            let open = record.in_flight;
+            let running = open.as_ref().and_then(|_| self.store.holder());
+            let left = open.filter(|_| running.is_none());
+            StackReport {
                 id: artifact.id.clone(),
                 display_name: artifact.display_name.clone(),
                 stack_name: artifact.stack_name.clone(),
                 environment: Environment::from(&artifact.environment),
                 stack,
-                interrupted: record.in_flight.is_some_and(|it| it.step == Step::Executing),
-                problem,
-            })
+                interrupted: left.as_ref().is_some_and(|it| it.step == Step::Executing),
+                running,
+                change_set: left.filter(|it| it.step == Step::Preparing).and_then(|it| it.change_set),
+                problem: unseen.or(unread),
+            }
         });
-        join_all(reports).await.into_iter().collect()
+        Ok(join_all(reports).await)
     }
 
     /// The outputs of the stacks that exist, by the stack's id in the assembly.
@@ -168,9 +200,9 @@ impl Engine {
                     found.insert(artifact.id.clone(), resources);
                 }
                 Ok(None) => {}
-                Err(error) => problems.push(crate::engine::Problem {
+                Err(error) => problems.push(Problem {
                     environment: Environment::from(&artifact.environment),
-                    kind: crate::engine::ProblemKind::Other,
+                    kind: ProblemKind::Other,
                     cause: Cause::from(&error),
                 }),
             }
@@ -318,7 +350,8 @@ impl Desk {
             match found.status.as_str() {
                 "DETECTION_COMPLETE" => break found.drift_status.unwrap_or_default(),
                 "DETECTION_FAILED" => {
-                    let reason = found.status_reason.unwrap_or_else(|| "no reason was given".into());
+                    let mut reason = found.status_reason.unwrap_or_else(|| "no reason was given".into());
+                    hide_reason(artifact, &mut reason);
                     let message = format!("drift detection failed: {reason}");
                     return Ok(Drift::Failed { cause: Box::new(Cause::new(CauseKind::Other, message)) });
                 }
@@ -351,9 +384,12 @@ impl Desk {
 }
 
 impl StackState {
-    fn new(mut stack: Stack, secret_outputs: &BTreeSet<String>) -> Self {
+    fn new(mut stack: Stack, artifact: &StackArtifact, secret_outputs: &BTreeSet<String>) -> Self {
         for output in stack.outputs.iter_mut().filter(|it| secret_outputs.contains(&it.key)) {
             output.value = MASK.to_owned();
+        }
+        if let Some(reason) = &mut stack.status_reason {
+            hide_reason(artifact, reason);
         }
         Self {
             stack_id: stack.id,
@@ -365,6 +401,13 @@ impl StackState {
             outputs: stack.outputs,
         }
     }
+}
+
+/// Takes out of a text about a stack what may quote a secret that it has.
+fn hide_reason(artifact: &StackArtifact, reason: &mut String) {
+    let secrets = Secrets::default();
+    secrets.watch_over(artifact);
+    secrets.scrub_reason(&artifact.id, None, reason);
 }
 
 fn key(artifact: &StackArtifact) -> StackKey {

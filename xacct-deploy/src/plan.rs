@@ -218,7 +218,8 @@ impl Engine {
                 Ok(look) => {
                     let environment = stack_plan.environment.clone();
                     let key = StackKey { environment, stack_name: artifact.stack_name.clone() };
-                    let deployed = self.store.load(&key)?.deployed;
+                    // What is deployed is compared even if its record cannot be read; a deployment says so.
+                    let deployed = self.store.load(&key).ok().and_then(|it| it.deployed);
                     fill(&mut stack_plan, artifact, look, deployed.as_ref(), &outputs, &plan, assembly);
                 }
             }

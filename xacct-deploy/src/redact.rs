@@ -1,30 +1,73 @@
 //! Keeps secrets out of what is shown and stored.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The secret values of a run, so that they can be taken out of texts. They come from NoEcho parameters.
+use xacct_core::assembly::StackArtifact;
+
+use crate::desired::{Fed, fed_with_secrets};
+
+/// The secret values of a run, so that they can be taken out of texts, and which resources get secrets that are not known here: what a
+/// service says about these is not shown, because it may quote them.
 #[derive(Clone, Default)]
-pub(crate) struct Secrets(Arc<RwLock<Vec<String>>>);
+pub(crate) struct Secrets(Arc<RwLock<Known>>);
+
+#[derive(Default)]
+struct Known {
+    values: Vec<String>,
+    /// The parameters whose values are among these, each with the id of its stack.
+    parameters: BTreeSet<(String, String)>,
+    /// What gets a secret, by the id of the stack and the logical id.
+    fed: BTreeMap<String, BTreeMap<String, Fed>>,
+}
 
 /// What stands in the place of a secret: what CloudFormation itself shows for a NoEcho parameter.
 pub(crate) const MASK: &str = "****";
+/// What stands in the place of a text that may quote a secret.
+const UNSHOWN: &str = "**** (not shown, because it may quote a secret: the events of the stack in AWS have it)";
+/// How texts of CloudFormation begin that quote nothing.
+const PLAIN: [&str; 8] = [
+    "The following resource(s) failed",
+    "The following resource types",
+    "Resource creation ",
+    "Resource update cancelled",
+    "Eventual consistency check",
+    "Requested update required",
+    "User Initiated",
+    "User initiated",
+];
 
 impl Secrets {
     /// Remembers a value. A value of less than four characters would blot out ordinary text, and protects nothing.
     pub(crate) fn add(&self, value: &str) {
-        let mut values = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if value.chars().count() < 4 || values.iter().any(|known| known == value) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if is_short(value) || known.values.iter().any(|known| known == value) {
             return;
         }
-        values.push(value.to_owned());
+        known.values.push(value.to_owned());
         // A secret that contains another is replaced first.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        known.values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    }
+
+    /// Remembers the value of a NoEcho parameter of a stack: from now on, texts about what gets it can be shown without it.
+    pub(crate) fn learn(&self, stack: &str, parameter: &str, value: &str) {
+        self.add(value);
+        if !is_short(value) {
+            let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            known.parameters.insert((stack.to_owned(), parameter.to_owned()));
+        }
+    }
+
+    /// Remembers what gets secrets in a stack.
+    pub(crate) fn watch_over(&self, artifact: &StackArtifact) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        known.fed.insert(artifact.id.clone(), fed_with_secrets(&artifact.template));
     }
 
     /// The text without the secrets.
     pub(crate) fn scrub(&self, text: &str) -> String {
-        let values = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        values.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.values.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
     }
 
     /// Scrubs a text in place.
@@ -35,9 +78,44 @@ impl Secrets {
         *text = self.scrub(text);
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    /// Takes out of a text of a service what it may quote: about a resource, or about the stack itself.
+    pub(crate) fn scrub_reason(&self, stack: &str, logical_id: Option<&str>, reason: &mut String) {
+        self.scrub_in_place(reason);
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(fed) = known.fed.get(stack) else { return };
+        let is_unknown = |it: &Fed| it.by.iter().any(|it| !known.knows(stack, it.as_deref()));
+        let may_quote = match logical_id {
+            Some(id) => fed.get(id).is_some_and(is_unknown),
+            None => fed.values().any(is_unknown),
+        };
+        if may_quote && !reason.is_empty() && !PLAIN.iter().any(|it| reason.starts_with(it)) {
+            UNSHOWN.clone_into(reason);
+        }
     }
+
+    /// Takes a secret out of the name of a resource.
+    pub(crate) fn scrub_name(&self, stack: &str, logical_id: &str, name: &mut String) {
+        self.scrub_in_place(name);
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if known.fed.get(stack).and_then(|it| it.get(logical_id)).is_some_and(|it| it.in_name) {
+            MASK.clone_into(name);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values.is_empty()
+    }
+}
+
+impl Known {
+    /// Whether a secret is among the values. That of an access key never is.
+    fn knows(&self, stack: &str, parameter: Option<&str>) -> bool {
+        parameter.is_some_and(|it| self.parameters.contains(&(stack.to_owned(), it.to_owned())))
+    }
+}
+
+fn is_short(value: &str) -> bool {
+    value.chars().count() < 4
 }
 
 #[cfg(test)]

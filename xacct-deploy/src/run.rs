@@ -135,15 +135,16 @@ impl Emitter {
 /// The texts that come from a service can quote what was sent to it.
 fn scrub(event: &mut Event, secrets: &Secrets) {
     match event {
-        Event::Resource { event, .. } => {
-            if let Some(reason) = &mut event.status_reason {
-                secrets.scrub_in_place(reason);
+        Event::Resource { stack, event, nested, .. } => {
+            let is_itself = event.is_stack() && nested.is_empty();
+            let id = nested.first().unwrap_or(&event.logical_id);
+            let resource = (!is_itself).then_some(id.as_str());
+            let hook = event.hook.as_mut().and_then(|it| it.reason.as_mut());
+            for reason in event.status_reason.iter_mut().chain(hook) {
+                secrets.scrub_reason(stack, resource, reason);
             }
-            if let Some(id) = &mut event.physical_id {
-                secrets.scrub_in_place(id);
-            }
-            if let Some(reason) = event.hook.as_mut().and_then(|hook| hook.reason.as_mut()) {
-                secrets.scrub_in_place(reason);
+            if let Some(name) = &mut event.physical_id {
+                secrets.scrub_name(stack, id, name);
             }
         }
         Event::Retrying { error, .. } => secrets.scrub_in_place(error),

@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -87,12 +88,21 @@ pub struct Deployed {
 pub trait Store: Send + Sync {
     /// Makes sure that no other run uses the records until the guard is dropped, or says who does.
     fn lock(&self) -> Result<Box<dyn Send + Sync>, StateError>;
+    /// Who holds the lock now.
+    fn holder(&self) -> Option<Holder>;
     /// The record of a stack, empty if there is none.
     fn load(&self, key: &StackKey) -> Result<StackRecord, StateError>;
     /// Replaces the record of a stack, whole or not at all.
     fn save(&self, key: &StackKey, record: &StackRecord) -> Result<(), StateError>;
     /// Forgets a stack.
     fn remove(&self, key: &StackKey) -> Result<(), StateError>;
+}
+
+/// A run that is active.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The id of its process, where that is known.
+    pub process: Option<u32>,
 }
 
 /// Why state could not be read or written.
@@ -111,7 +121,7 @@ pub enum StateError {
         source: Arc<io::Error>,
     },
     /// A file is not a record.
-    #[error("`{}` is not a record of this tool: move it away to start afresh", path.display())]
+    #[error("`{}` cannot be read as a record: mend it; or move it away, if `status` shows that nothing runs on the stack", path.display())]
     Format {
         /// Which file.
         path: PathBuf,
@@ -119,12 +129,92 @@ pub enum StateError {
         #[source]
         source: Arc<serde_json::Error>,
     },
+    /// A record is of a newer release, which may keep more in it.
+    #[error("`{}` was written by a newer release, in version {version} of records where this one knows {RECORD_VERSION}: use that release", path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
     /// Another run is active.
-    #[error("another run uses `{}`: wait for it, or stop it", path.display())]
+    #[error("another run{} uses `{}`: wait for it, or stop it", called(*process), path.display())]
     Locked {
         /// The lock file.
         path: PathBuf,
+        /// The id of the process, where that is known.
+        process: Option<u32>,
     },
+}
+
+fn called(process: Option<u32>) -> String {
+    process.map(|it| format!(" (process {it})")).unwrap_or_default()
+}
+
+/// The version of records in files: raised when an older release would lose something of them.
+pub const RECORD_VERSION: u32 = 1;
+
+/// A record as a file has it. One without a version is of the first.
+#[derive(Serialize)]
+struct Versioned<'a> {
+    version: u32,
+    #[serde(flatten)]
+    record: &'a StackRecord,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    #[serde(default)]
+    version: u32,
+}
+
+/// A file that one process at a time holds. The operating system drops the lock with the process, however it ends.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Takes the lock, and writes the id of the process into the file. An error if another process holds it.
+    pub fn acquire(path: &Path) -> Result<Self, StateError> {
+        let parent = path.parent().filter(|it| !it.as_os_str().is_empty());
+        parent.map_or(Ok(()), fs::create_dir_all).map_err(io_error("create", parent.unwrap_or(path)))?;
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+        let mut file = opened.map_err(io_error("open", path))?;
+        let mut looks = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Whoever looks for a holder shares the lock for a moment.
+                Err(TryLockError::WouldBlock) if looks < LOOKS => {
+                    looks += 1;
+                    std::thread::sleep(LOOK);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StateError::Locked { path: path.to_owned(), process: process_in(path) });
+                }
+                Err(TryLockError::Error(error)) => return Err(io_error("lock", path)(error)),
+            }
+        }
+        let id = format!("{}\n", std::process::id());
+        file.set_len(0).and_then(|()| file.write_all(id.as_bytes())).map_err(io_error("write", path))?;
+        Ok(Self { _file: file })
+    }
+
+    /// Who holds it now.
+    pub fn holder(path: &Path) -> Option<Holder> {
+        let file = File::open(path).ok()?;
+        let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        is_held.then(|| Holder { process: process_in(path) })
+    }
+}
+
+/// How often a lock that is held is tried again, and after which time.
+const LOOKS: u32 = 3;
+const LOOK: Duration = Duration::from_millis(10);
+
+fn process_in(path: &Path) -> Option<u32> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// Records in a directory, one file a stack.
@@ -139,6 +229,10 @@ impl FileStore {
         Self { directory: directory.into() }
     }
 
+    fn lock_file(&self) -> PathBuf {
+        self.directory.join("lock")
+    }
+
     fn path(&self, key: &StackKey) -> PathBuf {
         let Environment { account, region } = &key.environment;
         self.directory.join(format!("{account}.{region}.{}.json", key.stack_name))
@@ -147,16 +241,11 @@ impl FileStore {
 
 impl Store for FileStore {
     fn lock(&self) -> Result<Box<dyn Send + Sync>, StateError> {
-        let path = self.directory.join("lock");
-        fs::create_dir_all(&self.directory).map_err(io_error("create", &self.directory))?;
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io_error("open", &path))?;
-        // The operating system drops the lock with the process, however it ends.
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(file)),
-            Err(TryLockError::WouldBlock) => Err(StateError::Locked { path }),
-            Err(TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
-        }
+        Ok(Box::new(FileLock::acquire(&self.lock_file())?))
+    }
+
+    fn holder(&self) -> Option<Holder> {
+        FileLock::holder(&self.lock_file())
     }
 
     fn load(&self, key: &StackKey) -> Result<StackRecord, StateError> {
@@ -168,13 +257,18 @@ impl Store for FileStore {
             }
             Err(error) => return Err(io_error("read", &path)(error)),
         };
-        serde_json::from_slice(&text).map_err(|error| StateError::Format { path, source: Arc::new(error) })
+        let broken = |error| StateError::Format { path: path.clone(), source: Arc::new(error) };
+        let Version { version } = serde_json::from_slice(&text).map_err(broken)?;
+        if version > RECORD_VERSION {
+            return Err(StateError::Newer { path, version });
+        }
+        serde_json::from_slice(&text).map_err(broken)
     }
 
     fn save(&self, key: &StackKey, record: &StackRecord) -> Result<(), StateError> {
         let path = self.path(key);
         fs::create_dir_all(&self.directory).map_err(io_error("create", &self.directory))?;
-        let text = serde_json::to_vec_pretty(record)
+        let text = serde_json::to_vec_pretty(&Versioned { version: RECORD_VERSION, record })
             .map_err(|error| StateError::Format { path: path.clone(), source: Arc::new(error) })?;
         write_atomically(&path, &text)
     }
@@ -213,6 +307,10 @@ pub struct MemoryStore {
 impl Store for MemoryStore {
     fn lock(&self) -> Result<Box<dyn Send + Sync>, StateError> {
         Ok(Box::new(()))
+    }
+
+    fn holder(&self) -> Option<Holder> {
+        None
     }
 
     fn load(&self, key: &StackKey) -> Result<StackRecord, StateError> {
@@ -265,8 +363,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::new(directory.path());
         let guard = store.lock().unwrap();
-        assert!(matches!(store.lock(), Err(StateError::Locked { .. })));
+        let refused = store.lock().err().unwrap().to_string();
+        assert!(refused.starts_with(&format!("another run (process {}) uses `", std::process::id())), "{refused}");
+        assert_eq!(store.holder(), Some(Holder { process: Some(std::process::id()) }));
         drop(guard);
+        assert_eq!(store.holder(), None);
         assert!(store.lock().is_ok());
     }
 
@@ -276,5 +377,18 @@ mod tests {
         let store = FileStore::new(directory.path());
         fs::write(store.path(&key()), "{").unwrap();
         assert!(matches!(store.load(&key()), Err(StateError::Format { .. })));
+    }
+
+    #[test]
+    fn a_record_of_a_newer_release_is_left_alone_and_one_without_a_version_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::new(directory.path());
+        let newer = r#"{"version": 2, "in_flight": "something else"}"#;
+        fs::write(store.path(&key()), newer).unwrap();
+        let refused = store.load(&key()).unwrap_err();
+        assert!(matches!(refused, StateError::Newer { version: 2, .. }), "{refused}");
+        assert_eq!(fs::read_to_string(store.path(&key())).unwrap(), newer);
+        fs::write(store.path(&key()), "{}").unwrap();
+        assert_eq!(store.load(&key()).unwrap(), StackRecord::default());
     }
 }

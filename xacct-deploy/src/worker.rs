@@ -53,7 +53,12 @@ impl From<StateError> for Stop {
     fn from(error: StateError) -> Self {
         let reason = std::error::Error::source(&error).map(|it| format!(": {it}"));
         let message = format!("{error}{}", reason.unwrap_or_default());
-        let help = "without a record an interrupted run could not be taken up: make room, or make the folder writable";
+        let help = match error {
+            StateError::Format { .. } | StateError::Newer { .. } => {
+                "the record can hold an operation that is still open, so it is kept as it is, and nothing was done with the stack"
+            }
+            _ => "without a record an interrupted run could not be taken up: make room, or make the folder writable",
+        };
         Self::failed(None, Cause::new(CauseKind::State, message).with_help(help))
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use xacct_deploy::Cancellation;
 
 use crate::args::CancelArgs;
-use crate::cloud::{Cloud, answer};
+use crate::cloud::{Cloud, answer, reachable, unless_unreached};
 use crate::exit::Exit;
 use crate::problem::Failure;
 use crate::session::Session;
@@ -17,7 +17,8 @@ pub(crate) async fn run(session: &Session<'_>, args: &CancelArgs) -> Result<Exit
     let terminal = &session.terminal;
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, true)?;
-    let cloud = Cloud::new(session, &args.local)?;
+    let cloud = Cloud::beside_run(session, &args.local)?;
+    let (selection, unreached) = reachable(session, &cloud, &assembly, &selection).await?;
     let results = answer(session, SO_FAR, cloud.engine.cancel(&assembly, &selection)).await?;
     cloud.keep()?;
     let mut exit = Exit::Done;
@@ -46,5 +47,5 @@ pub(crate) async fn run(session: &Session<'_>, args: &CancelArgs) -> Result<Exit
     if is_rolling_back {
         terminal.say(&format!("follow it with `{}`", cloud.command(session, "logs -f")));
     }
-    Ok(exit)
+    unless_unreached(session, unreached, exit)
 }

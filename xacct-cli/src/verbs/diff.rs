@@ -15,7 +15,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     let mut selection = selection(&assembly, &args.stacks, true)?;
     selection.exclusively = !args.stacks.patterns.is_empty();
     parameters::fill(session, &mut assembly, &args.parameters)?;
-    let cloud = Cloud::new(session, &args.local)?;
+    let cloud = Cloud::to_look(session, &args.local)?;
     let plan = answer(session, NOTHING_WRITTEN, cloud.engine.plan(&assembly, &selection)).await?;
     if terminal.json {
         terminal.json("plan", &plan)?;

@@ -9,8 +9,8 @@ use xacct_core::asset::BOOTSTRAP_QUALIFIER;
 use xacct_core::synthesizer::bucket_name;
 
 use crate::args::DoctorArgs;
-use crate::cloud::Cloud;
-use crate::config::bootstrap_qualifier;
+use crate::cloud::{Cloud, state_folder};
+use crate::config::{Config, bootstrap_qualifier};
 use crate::exit::Exit;
 use crate::problem::Failure;
 use crate::proxy::ProxyVariable;
@@ -28,7 +28,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
     if args.offline {
         return Ok(Exit::Done);
     }
-    let cloud = Cloud::new(session, &args.local)?;
+    let cloud = Cloud::to_look(session, &args.local)?;
     let mut exit = Exit::Done;
     for (alias, environment) in environments(session) {
         let role = session.config.accounts.get(&alias).and_then(|it| it.role.as_ref());
@@ -40,7 +40,6 @@ pub(crate) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit
             check.tell(session)?;
         }
     }
-    cloud.keep()?;
     Ok(exit)
 }
 
@@ -66,6 +65,7 @@ fn settings(session: &Session<'_>) -> Vec<(String, String, String)> {
     let mut all = vec![
         ("config".to_owned(), file, "found".to_owned()),
         ("output".to_owned(), session.output().display().to_string(), session.output_source().to_owned()),
+        ("state".to_owned(), state_folder(config).display().to_string(), state_source(config).to_owned()),
         ("region".to_owned(), config.region.value.to_string(), config.region.from.to_string()),
     ];
     all.extend(session.flags.iter().map(|it| (it.name.clone(), it.value.clone(), it.from.clone())));
@@ -103,6 +103,10 @@ fn settings(session: &Session<'_>) -> Vec<(String, String, String)> {
         all.push((format!("silence.{}", it.rule), it.reason.clone(), from));
     }
     all
+}
+
+fn state_source(config: &Config) -> &'static str {
+    if config.file.is_some() { "beside the configuration file" } else { "the current folder" }
 }
 
 /// The accounts, each with its region, under their aliases.

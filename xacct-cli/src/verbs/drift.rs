@@ -4,7 +4,7 @@ use serde_json::json;
 use xacct_deploy::Drift;
 
 use crate::args::DriftArgs;
-use crate::cloud::{Cloud, NOTHING_WRITTEN, answer};
+use crate::cloud::{Cloud, NOTHING_WRITTEN, answer, reachable, unless_unreached};
 use crate::exit::Exit;
 use crate::problem::Failure;
 use crate::session::Session;
@@ -15,7 +15,8 @@ pub(crate) async fn run(session: &Session<'_>, args: &DriftArgs) -> Result<Exit,
     let style = &terminal.out;
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, true)?;
-    let cloud = Cloud::new(session, &args.local)?;
+    let cloud = Cloud::beside_run(session, &args.local)?;
+    let (selection, unreached) = reachable(session, &cloud, &assembly, &selection).await?;
     let results = answer(session, NOTHING_WRITTEN, cloud.engine.drift(&assembly, &selection)).await?;
     cloud.keep()?;
     let (mut drifted, mut failed) = (false, false);
@@ -53,9 +54,10 @@ pub(crate) async fn run(session: &Session<'_>, args: &DriftArgs) -> Result<Exit,
             lines.iter().try_for_each(|it| terminal.data(it))?;
         }
     }
-    Ok(match (failed, drifted && args.exit_code) {
+    let exit = match (failed, drifted && args.exit_code) {
         (true, _) => Exit::DeployFailed,
         (false, true) => Exit::Differences,
         (false, false) => Exit::Done,
-    })
+    };
+    unless_unreached(session, unreached, exit)
 }

@@ -3,7 +3,7 @@
 use xacct_deploy::RunOptions;
 
 use crate::args::LogsArgs;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, reachable, unless_unreached};
 use crate::exit::Exit;
 use crate::follow::{glance, watch};
 use crate::problem::Failure;
@@ -13,15 +13,18 @@ use crate::verbs::deploy::{conclude, selection};
 pub(crate) async fn run(session: &Session<'_>, args: &LogsArgs) -> Result<Exit, Failure> {
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, true)?;
-    let cloud = Cloud::new(session, &args.local)?;
+    let cloud =
+        if args.follow { Cloud::beside_run(session, &args.local)? } else { Cloud::to_look(session, &args.local)? };
+    let (selection, unreached) = reachable(session, &cloud, &assembly, &selection).await?;
     // All at once: nothing is written, and a stack that is waited for must not hide the others.
     let mut options = RunOptions::default();
     options.concurrency = assembly.stacks.len().max(1);
     let run = cloud.engine.watch(&assembly, &selection, options);
     if !args.follow {
         glance(session, &cloud, run).await?;
-        return Ok(Exit::Done);
+        return unless_unreached(session, unreached, Exit::Done);
     }
     let ended = watch(session, &cloud, &assembly, run).await?;
-    Ok(conclude(session, &ended, &cloud, false))
+    let exit = conclude(session, &ended, &cloud, false);
+    unless_unreached(session, unreached, exit)
 }

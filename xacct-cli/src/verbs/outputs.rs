@@ -1,11 +1,12 @@
 //! `outputs`: the outputs of stacks, for people and for scripts.
 
 use serde_json::json;
+use xacct_deploy::CauseKind;
 
 use crate::args::OutputsArgs;
-use crate::cloud::{Cloud, NOTHING_WRITTEN, answer};
+use crate::cloud::{Cloud, NOTHING_WRITTEN, answer, reachable, unless_unreached};
 use crate::exit::Exit;
-use crate::problem::Failure;
+use crate::problem::{Failure, Problem};
 use crate::session::Session;
 use crate::verbs::deploy::selection;
 
@@ -13,22 +14,30 @@ pub(crate) async fn run(session: &Session<'_>, args: &OutputsArgs) -> Result<Exi
     let terminal = &session.terminal;
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, true)?;
-    let cloud = Cloud::new(session, &args.local)?;
-    let outputs = answer(session, NOTHING_WRITTEN, cloud.engine.outputs(&assembly, &selection)).await?;
-    for stack in &assembly.stacks {
-        for output in outputs.get(&stack.id).into_iter().flatten() {
+    let cloud = Cloud::to_look(session, &args.local)?;
+    let (selection, unreached) = reachable(session, &cloud, &assembly, &selection).await?;
+    let reports = answer(session, NOTHING_WRITTEN, cloud.engine.status(&assembly, &selection)).await?;
+    let mut exit = Exit::Done;
+    for report in &reports {
+        // What is remembered of a stack is no matter of its outputs.
+        if let Some(problem) = report.problem.as_ref().filter(|it| it.kind != CauseKind::State) {
+            exit = Exit::DeployFailed;
+            let message = format!("the outputs of `{}` cannot be read", report.display_name);
+            terminal.problem(&Problem::error(message).note(problem.message.clone()));
+        }
+        for output in report.stack.iter().flat_map(|it| &it.outputs) {
             if terminal.json {
                 terminal.json(
                     "output",
                     json!({
-                        "stack": stack.id, "stack_name": stack.stack_name, "key": output.key,
+                        "stack": report.id, "stack_name": report.stack_name, "key": output.key,
                         "value": output.value, "description": output.description, "export_name": output.export_name,
                     }),
                 )?;
             } else {
-                terminal.data(&format!("{}.{} = {}", stack.stack_name, output.key, output.value))?;
+                terminal.data(&format!("{}.{} = {}", report.stack_name, output.key, output.value))?;
             }
         }
     }
-    Ok(Exit::Done)
+    unless_unreached(session, unreached, exit)
 }

@@ -28,7 +28,7 @@ pub(super) struct StackProgress {
     pub(super) name: String,
     pub(super) account: String,
     pub(super) started: Option<Instant>,
-    is_finished: bool,
+    pub(super) is_finished: bool,
     /// Whether an operation runs on it.
     is_operating: bool,
     /// How many resources are worked on, where that is known.
@@ -96,7 +96,7 @@ impl Progress {
     /// What is being worked on, for somebody who has not heard for a while.
     pub(super) fn waiting(&self) -> Option<String> {
         let mut waiting = Vec::new();
-        for stack in self.stacks.values().filter(|it| it.started.is_some() && !it.is_finished) {
+        for stack in self.stacks.values().filter(|it| it.is_worked_on()) {
             let since = stack.started.map(|it| format!(" since {}", duration(it.elapsed()))).unwrap_or_default();
             let what = match (stack.active.is_empty(), stack.is_operating) {
                 (false, _) => stack.working_on(),
@@ -231,6 +231,10 @@ impl StackProgress {
         } else {
             self.active.insert(id, label(&self.name, event, path, nested));
         }
+    }
+
+    pub(super) fn is_worked_on(&self) -> bool {
+        self.started.is_some() && !self.is_finished
     }
 
     pub(super) fn done(&self) -> usize {

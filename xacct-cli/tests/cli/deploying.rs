@@ -207,12 +207,9 @@ fn a_local_deployment_that_cannot_be_kept_does_not_begin() {
     let place = Place::with("file", "");
     place
         .run(&with(DEPLOY, &["--local-state", "file/state.json"]))
-        .refuses(1, &["cannot use `file/state.json`", "not a directory", "name another file with --local-state"]);
+        .refuses(1, &["cannot create `file`", "file exists", "name another file with --local-state"]);
     // Nobody can make a folder there.
     let said = place.run(&with(DEPLOY, &["--local-state", "/proc/nowhere/state.json"]));
-    said.refuses(
-        1,
-        &["cannot make the folder of `/proc/nowhere/state.json`", "nothing was done", "name another file with"],
-    );
+    said.refuses(1, &["cannot create `/proc/nowhere`", "nothing was done", "name another file with"]);
     assert!(!said.err.contains("created"), "{}", said.err);
 }

@@ -8,6 +8,7 @@ mod interrupted;
 mod network;
 mod screen;
 mod secrets;
+mod side_by_side;
 mod support;
 mod terminal;
 mod trouble;

@@ -18,7 +18,7 @@ pub(crate) struct Terminal {
     child: Child,
     keyboard: File,
     screen: Arc<(Mutex<vt100::Parser>, Condvar)>,
-    reader: std::thread::JoinHandle<()>,
+    reader: std::thread::JoinHandle<Vec<u8>>,
 }
 
 impl Terminal {
@@ -44,12 +44,14 @@ impl Terminal {
         ));
         let shown = screen.clone();
         let reader = std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
+            let (mut buffer, mut all) = ([0; 4096], Vec::new());
             // The terminal reports an error when the program at its other end is gone.
             while let Ok(read @ 1..) = output.read(&mut buffer) {
                 shown.0.lock().unwrap().process(&buffer[..read]);
                 shown.1.notify_all();
+                all.extend_from_slice(&buffer[..read]);
             }
+            all
         });
         Self { child, keyboard: File::from(pair.master), screen, reader }
     }
@@ -80,5 +82,11 @@ impl Terminal {
         self.reader.join().unwrap();
         let parser = self.screen.0.lock().unwrap();
         (code, parser.screen().contents())
+    }
+
+    /// All that was written, with what steers a terminal.
+    pub(crate) fn writes(mut self) -> String {
+        self.child.wait().unwrap();
+        String::from_utf8_lossy(&self.reader.join().unwrap()).into_owned()
     }
 }

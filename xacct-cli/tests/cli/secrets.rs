@@ -150,6 +150,41 @@ fn a_deployment_that_fails_hides_what_the_service_repeats() {
 }
 
 #[test]
+fn what_a_service_said_is_not_shown_later_if_it_may_quote_a_secret() {
+    let mut heard = Heard::new();
+    let reason = format!("Invalid value {MARKER} for PASSWORD");
+    heard.place.script(
+        &json!({"resources": [{"stack": "Tools", "logical_id": "Task", "action": "create", "reason": reason}]}),
+    );
+    heard.run(3, &DEPLOY);
+    heard.place.script(&json!({}));
+    // Nobody gives the value any more.
+    for args in [&["logs", "Tools"][..], &["logs", "-v"], &["logs", "--json"], &["status"], &["status", "--json"]] {
+        let said = heard.run(0, args);
+        assert!(args[0] == "status" || said.contains("**** (not shown, because it may quote a secret"), "{said}");
+    }
+    for more in [&[][..], &["-v"], &["--json"]] {
+        let followed = heard.run(3, &[&["logs", "-f", "Tools"], more].concat());
+        assert!(followed.contains("**** (not shown"), "{followed}");
+    }
+    heard.run(0, &["destroy", "--yes"]);
+    fs::remove_file(heard.place.path().join("world.json")).unwrap();
+    heard.check(&[MARKER]);
+}
+
+#[test]
+fn what_a_service_said_about_other_resources_is_shown() {
+    let mut heard = Heard::new();
+    let failing =
+        json!({"stack": "Tools", "logical_id": "Queue", "action": "create", "reason": "the queue is not nice"});
+    heard.place.script(&json!({"resources": [failing]}));
+    heard.run(3, &DEPLOY);
+    heard.place.script(&json!({}));
+    let said = heard.run(0, &["logs", "Tools"]);
+    assert!(said.contains("the queue is not nice"), "{said}");
+}
+
+#[test]
 fn bars_hide_it_too() {
     let mut heard = Heard::new();
     let place = Place::new();

@@ -90,6 +90,55 @@ fn many_stacks_do_not_push_history_off_the_screen() {
 }
 
 #[test]
+fn stacks_without_room_for_a_bar_are_counted() {
+    let place = Place::new();
+    let args = ["deploy", "--local", "--yes", "--concurrency", "30", "-c", "case=wide"];
+    let terminal = Terminal::start(&place, &args);
+    let during = terminal.shows("more being worked on");
+    assert!(during.contains(" of 22 stacks done, "), "{during}");
+    // Tools has the first of twelve bars.
+    terminal.shows("Wide10     111111111111");
+    let all = terminal.writes();
+    // A bar has its form from the beginning: none is full before it is known how much there is to do.
+    assert!(!all.contains("0/0"), "{all}");
+    assert!(all.contains("22 created"), "{all}");
+}
+
+#[test]
+fn a_stack_leads_to_its_page_in_the_console() {
+    let place = Place::new();
+    place.script(&serde_json::json!({}));
+    let failing = serde_json::json!({"resources": [
+        {"stack": "Tools", "logical_id": "Queue", "action": "create", "reason": "no"}
+    ]});
+    place.script(&failing);
+    let page = "\x1b]8;;https://eu-west-1.console.aws.amazon.com/cloudformation/home?region=eu-west-1#/stacks/stackinfo?stackId=arn%3Aaws%3Acloudformation%3Aeu-west-1%3A111111111111%3Astack%2FTools%2F";
+    let failed = Terminal::start(&place, &["deploy", "--yes"]).writes();
+    assert!(failed.contains(page), "{failed}");
+    let status = Terminal::start(&place, &["status"]).writes();
+    assert!(status.contains(page), "{status}");
+    for args in [&["status", "--color", "never"][..], &["status", "--local"]] {
+        assert!(!Terminal::start(&place, args).writes().contains("console.aws"), "{args:?}");
+    }
+    assert!(!place.run(&["status"]).out.contains('\x1b'));
+}
+
+#[test]
+fn what_has_happened_has_the_time_that_the_service_says() {
+    let place = Place::new();
+    place.run(&["deploy", "--local", "--yes"]).refuses(0, &[]);
+    let lines = place.run(&["logs", "--local", "--json", "Tools"]).lines();
+    let event = lines.iter().find(|it| it["type"] == "resource" && it["event"]["logical_id"] == "Queue").unwrap();
+    let time = event["event"]["timestamp"].as_str().unwrap().get(..19).unwrap().to_owned();
+    let said = place.run(&["logs", "--local", "-v", "Tools"]);
+    let line = said.err.lines().find(|it| it.contains("AWS::SQS::Queue")).unwrap();
+    assert!(line.starts_with(&format!("{time}Z Tools")), "{time}: {line}");
+    // On a terminal too: what is over needs no bar.
+    let (_, shown) = Terminal::start(&place, &["logs", "--local", "-v", "Tools"]).ends();
+    assert!(shown.contains(&format!("{time}Z Tools")), "{shown}");
+}
+
+#[test]
 fn a_terminal_without_abilities_gets_lines() {
     let place = Place::new();
     let terminal = Terminal::start(&place, &["deploy", "--local", "--yes", "--progress", "events"]);
@@ -107,8 +156,8 @@ fn without_a_terminal_every_event_is_a_line_with_its_time() {
     // Its beginning, 16 resources, the stack itself, and its end.
     assert_eq!(events.len(), 19, "{}", said.err);
     for line in events {
-        let time: Vec<&str> = line.split(' ').next().unwrap().split(':').collect();
-        assert!(time.len() == 3 && time.iter().all(|it| it.len() == 2 && it.parse::<u8>().is_ok()), "{line}");
+        let time = line.split(' ').next().unwrap();
+        assert!(xacct_deploy::Timestamp::parse(time).is_some_and(|it| it.to_seconds() == time), "{line}");
         assert!(!line.contains('\r') && !line.contains('\x1b') && !line.contains('█'), "{line:?}");
     }
 }

@@ -95,6 +95,9 @@ impl Store for Fatal {
     fn lock(&self) -> Result<Box<dyn Send + Sync>, StateError> {
         self.inner.lock()
     }
+    fn holder(&self) -> Option<Holder> {
+        self.inner.holder()
+    }
     fn load(&self, key: &StackKey) -> Result<StackRecord, StateError> {
         self.inner.load(key)
     }
