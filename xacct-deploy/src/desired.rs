@@ -221,7 +221,7 @@ pub(crate) fn is_secret_property(template: &Value, logical_id: &str, path: &str)
 /// The secrets that a resource gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fed {
-    /// NoEcho parameters, or none for the secret of an access key.
+    /// NoEcho parameters; or none for what is not found by their values: the secret of an access key, and what a function makes of them.
     pub(crate) by: BTreeSet<Option<String>>,
     /// Whether its name is made of them.
     pub(crate) in_name: bool,
@@ -232,7 +232,9 @@ pub(crate) fn fed_with_secrets(template: &Value) -> BTreeMap<String, Fed> {
     let mut found = BTreeMap::new();
     for (id, resource) in template.get("Resources").and_then(Value::as_object).into_iter().flatten() {
         let parameters = hidden_parameters(template).filter(|it| mentions(resource, it)).cloned().map(Some);
-        let by: BTreeSet<_> = parameters.chain(has_access_key(resource).then_some(None)).collect();
+        let is_made =
+            has_access_key(resource) || hidden_parameters(template).any(|it| is_reshaped(template, resource, it));
+        let by: BTreeSet<_> = parameters.chain(is_made.then_some(None)).collect();
         if by.is_empty() {
             continue;
         }
@@ -245,6 +247,26 @@ pub(crate) fn fed_with_secrets(template: &Value) -> BTreeMap<String, Fed> {
         found.insert(id.clone(), Fed { by, in_name });
     }
     found
+}
+
+/// Functions whose result does not have its argument in it as it is.
+const RESHAPING: [&str; 6] =
+    ["Fn::Base64", "Fn::Split", "Fn::Select", "Fn::ToJsonString", "Fn::Transform", "Fn::ForEach"];
+
+/// Whether a value has a parameter in it in another form, so that nobody finds it by its text.
+fn is_reshaped(template: &Value, value: &Value, parameter: &str) -> bool {
+    let kind = parameters(template).and_then(|it| it[parameter]["Type"].as_str()).unwrap_or_default();
+    let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
+    let reshapes = |key: &str| RESHAPING.iter().any(|it| key.starts_with(it));
+    match value {
+        _ if is_list => mentions(value, parameter),
+        Value::Object(map) => map.iter().any(|(key, inner)| match reshapes(key) {
+            true => mentions(inner, parameter),
+            false => is_reshaped(template, inner, parameter),
+        }),
+        Value::Array(items) => items.iter().any(|it| is_reshaped(template, it, parameter)),
+        _ => false,
+    }
 }
 
 fn hidden_parameters(template: &Value) -> impl Iterator<Item = &String> {

@@ -52,6 +52,9 @@ impl Secrets {
     /// Remembers the value of a NoEcho parameter of a stack: from now on, texts about what gets it can be shown without it.
     pub(crate) fn learn(&self, stack: &str, parameter: &str, value: &str) {
         self.add(value);
+        // As it stands in a document that a service quotes.
+        let escaped = serde_json::Value::from(value).to_string();
+        self.add(escaped.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(value));
         if !is_short(value) {
             let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
             known.parameters.insert((stack.to_owned(), parameter.to_owned()));
@@ -120,6 +123,9 @@ fn is_short(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use xacct_core::{AccountId, Environment, Region};
+
     use super::*;
 
     #[test]
@@ -128,6 +134,54 @@ mod tests {
         secrets.add("hunter2");
         secrets.add("hunter2-extended");
         assert_eq!(secrets.scrub("a hunter2-extended b hunter2 c"), "a **** b **** c");
+    }
+
+    /// A stack with a secret that is used as it is, in other forms, and as a name.
+    fn stack() -> StackArtifact {
+        let environment = Environment::new(AccountId::literal("111111111111"), Region::literal("eu-west-1"));
+        let template = json!({
+            "Parameters": {"Secret": {"Type": "String", "NoEcho": true}, "Plain": {"Type": "String"}},
+            "Resources": {
+                "Direct": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Fn::Sub": "x-${Secret}"}}},
+                "Encoded": {"Type": "AWS::EC2::Instance", "Properties": {"UserData": {"Fn::Base64": {"Ref": "Secret"}}}},
+                "Named": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "Secret"}}},
+                "Other": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": {"Ref": "Plain"}}},
+            },
+        });
+        StackArtifact::new("S", environment, template)
+    }
+
+    #[test]
+    fn a_reason_is_shown_where_the_secret_is_known_or_not_used() {
+        let said = |secrets: &Secrets, resource: Option<&str>, reason: &str| {
+            let mut reason = reason.to_owned();
+            secrets.scrub_reason("S", resource, &mut reason);
+            reason
+        };
+        let secrets = Secrets::default();
+        secrets.watch_over(&stack());
+        let reason = "`hunter2` is too short";
+        for id in ["Direct", "Encoded", "Named"] {
+            assert_eq!(said(&secrets, Some(id), reason), UNSHOWN, "{id}");
+        }
+        assert_eq!(said(&secrets, Some("Other"), reason), reason);
+        assert_eq!(said(&secrets, None, reason), UNSHOWN);
+        let summary = "The following resource(s) failed to create: [Direct].";
+        assert_eq!(said(&secrets, None, summary), summary);
+        secrets.learn("S", "Secret", "hunter2");
+        assert_eq!(said(&secrets, Some("Direct"), reason), "`****` is too short");
+        // Nobody looks for what a function makes of it.
+        assert_eq!(said(&secrets, Some("Encoded"), reason), UNSHOWN);
+        let mut name = "hunt".to_owned();
+        secrets.scrub_name("S", "Named", &mut name);
+        assert_eq!(name, MASK);
+    }
+
+    #[test]
+    fn a_secret_is_found_in_a_document_that_is_quoted() {
+        let secrets = Secrets::default();
+        secrets.learn("S", "Secret", "line 1\n\"line 2\"");
+        assert_eq!(secrets.scrub(r#"bad: {"Key": "line 1\n\"line 2\""}"#), r#"bad: {"Key": "****"}"#);
     }
 
     #[test]
