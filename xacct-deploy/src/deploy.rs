@@ -60,6 +60,9 @@ pub struct StackOptions {
     pub import_existing: bool,
     /// Resources to import, by the stack's id in the assembly.
     pub import: BTreeMap<String, Vec<ResourceToImport>>,
+    /// Stacks of which a plan has just found that there is nothing to do, by their id in the assembly: they are not looked at again
+    /// ([`Plan::unchanged`](crate::Plan::unchanged)).
+    pub unchanged: BTreeMap<String, Stack>,
 }
 
 /// A change set that is overtaken by somebody else's deployment is made again so many times.
@@ -99,6 +102,13 @@ enum Attempt {
 impl Deployment<'_> {
     async fn run(&self) -> Result<Outcome, Stop> {
         let mut record = self.worker.load()?;
+        if let Some(stack) = self.options.unchanged.get(&self.worker.artifact.id)
+            && record.in_flight.is_none()
+            && record.deployed.as_ref().is_some_and(|deployed| deployed.is(stack, &self.desired))
+            && let Some(outcome) = self.unchanged(&mut record, stack).await?
+        {
+            return Ok(outcome);
+        }
         let mut stack = self.worker.find().await?;
         if let Some(operation) = record.in_flight.clone() {
             if let Some(outcome) = self.take_up(&mut record, operation, stack.as_ref()).await? {

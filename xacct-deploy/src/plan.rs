@@ -44,6 +44,14 @@ impl Plan {
         self.stacks.iter().any(broadens)
     }
 
+    /// The stacks that are as they were deployed from here and have nothing to do, for [`StackOptions::unchanged`].
+    ///
+    /// [`StackOptions::unchanged`]: crate::StackOptions::unchanged
+    pub fn unchanged(&self) -> BTreeMap<String, Stack> {
+        let unchanged = self.stacks.iter().filter(|it| it.action == StackAction::Nothing);
+        unchanged.filter_map(|it| Some((it.id.clone(), it.unchanged.clone()?))).collect()
+    }
+
     /// Takes up what [`Engine::drift`] has found, for a deployment that undoes drift ([`StackOptions::revert_drift`]).
     ///
     /// [`StackOptions::revert_drift`]: crate::StackOptions::revert_drift
@@ -87,6 +95,9 @@ pub struct StackPlan {
     pub wave: usize,
     /// What would be done.
     pub action: StackAction,
+    /// The stack, if it is as it was deployed from here and there is nothing to do.
+    #[serde(skip)]
+    pub(crate) unchanged: Option<Stack>,
     /// What the stack is now; none if there is no such stack.
     pub status: Option<String>,
     /// Why the stack, or its drift, could not be looked at.
@@ -195,20 +206,38 @@ impl Engine {
         let counts = CallCounts::default();
         let environments = stacks.iter().map(|it| Environment::from(&it.environment)).collect();
         let clients = self.connect(&environments, &emitter, &counts).await.map_err(RunError::Preflight)?;
-        let looks = stacks.iter().map(|artifact| {
-            let clients = &clients[&Environment::from(&artifact.environment)];
-            let caller = Caller::new(&artifact.id, self.retry.brief(), emitter.clone(), counts.clone());
-            async move { look(clients, &caller, artifact).await }
+        let caller_of =
+            |artifact: &StackArtifact| Caller::new(&artifact.id, self.retry.brief(), emitter.clone(), counts.clone());
+        let clients_of = |artifact: &StackArtifact| &clients[&Environment::from(&artifact.environment)];
+        let described = stacks
+            .iter()
+            .map(|artifact| async { describe(clients_of(artifact), &caller_of(artifact), artifact).await });
+        let described: Vec<Result<Option<Stack>, ApiError>> = stream::iter(described).buffered(LOOKS).collect().await;
+        let mut outputs: BTreeMap<&str, &Stack> = BTreeMap::new();
+        let mut records = Vec::new();
+        for (artifact, stack) in stacks.iter().zip(&described) {
+            if let Ok(Some(stack)) = stack {
+                outputs.insert(&artifact.id, stack);
+            }
+            let environment = Environment::from(&artifact.environment);
+            let key = StackKey { environment, stack_name: artifact.stack_name.clone() };
+            // What is deployed is compared even if its record cannot be read; a deployment says so.
+            records.push(self.store.load(&key).ok().and_then(|it| it.deployed));
+        }
+        let looks = stacks.iter().zip(&described).zip(&records).map(|((artifact, stack), record)| {
+            let (outputs, stack) = (&outputs, stack.clone());
+            async move {
+                match stack? {
+                    Some(stack) if !is_as_deployed(&stack, artifact, record.as_ref(), outputs) => {
+                        look(clients_of(artifact), &caller_of(artifact), artifact, stack).await
+                    }
+                    stack => Ok(Look { stack, ..Look::default() }),
+                }
+            }
         });
         let found: Vec<Result<Look, ApiError>> = stream::iter(looks).buffered(LOOKS).collect().await;
         let mut plan = Plan::default();
-        let mut outputs: BTreeMap<&str, &Stack> = BTreeMap::new();
-        for (artifact, look) in stacks.iter().zip(&found) {
-            if let Ok(Look { stack: Some(stack), .. }) = look {
-                outputs.insert(&artifact.id, stack);
-            }
-        }
-        for (artifact, look) in stacks.iter().zip(&found) {
+        for ((artifact, look), record) in stacks.iter().zip(&found).zip(&records) {
             let mut stack_plan = empty_plan(artifact, &plan);
             match look {
                 Err(error) => {
@@ -216,11 +245,7 @@ impl Engine {
                     stack_plan.problem = Some(Cause::from(error));
                 }
                 Ok(look) => {
-                    let environment = stack_plan.environment.clone();
-                    let key = StackKey { environment, stack_name: artifact.stack_name.clone() };
-                    // What is deployed is compared even if its record cannot be read; a deployment says so.
-                    let deployed = self.store.load(&key).ok().and_then(|it| it.deployed);
-                    fill(&mut stack_plan, artifact, look, deployed.as_ref(), &outputs, &plan, assembly);
+                    fill(&mut stack_plan, artifact, look, record.as_ref(), &outputs, &plan, assembly);
                 }
             }
             plan.stacks.push(stack_plan);
@@ -243,14 +268,28 @@ impl Look {
     }
 }
 
-async fn look(clients: &Clients, caller: &Caller, artifact: &StackArtifact) -> Result<Look, ApiError> {
-    let name = &artifact.stack_name;
-    let call = || clients.cloudformation.describe_stack(name);
-    let stack = match caller.call("DescribeStacks", call).await {
-        Ok(stack) => stack,
-        Err(error) if error.is_stack_absent() => return Ok(Look::default()),
-        Err(error) => return Err(error),
-    };
+async fn describe(clients: &Clients, caller: &Caller, artifact: &StackArtifact) -> Result<Option<Stack>, ApiError> {
+    let call = || clients.cloudformation.describe_stack(&artifact.stack_name);
+    match caller.call("DescribeStacks", call).await {
+        Ok(stack) => Ok(Some(stack)),
+        Err(error) if error.is_stack_absent() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the stack is as it was deployed from here, and as it should be: then its template is known.
+fn is_as_deployed(
+    stack: &Stack,
+    artifact: &StackArtifact,
+    record: Option<&Deployed>,
+    outputs: &BTreeMap<&str, &Stack>,
+) -> bool {
+    let values = inputs(&mut empty_plan(artifact, &Plan::default()), artifact, outputs, &Plan::default());
+    let desired = Desired::new(artifact, values, &Secrets::default());
+    stack.status.phase() == Phase::Settled && record.is_some_and(|it| it.is(stack, &desired))
+}
+
+async fn look(clients: &Clients, caller: &Caller, artifact: &StackArtifact, stack: Stack) -> Result<Look, ApiError> {
     if stack.status.holds_nothing() {
         return Ok(Look { stack: Some(stack), ..Look::default() });
     }
@@ -272,6 +311,7 @@ fn empty_plan(artifact: &StackArtifact, plan: &Plan) -> StackPlan {
         stack_name: artifact.stack_name.clone(),
         environment: Environment::from(&artifact.environment),
         stack_id: None,
+        unchanged: None,
         wave: wave.unwrap_or(0),
         action: StackAction::Nothing,
         status: None,
@@ -321,6 +361,7 @@ fn fill(
         let old = kept.and(look.template.as_deref());
         compare_templates(plan, artifact, old, &desired, assembly);
     }
+    plan.unchanged = look.stack.clone().filter(|_| known && look.template.is_none());
     plan.action = action(plan, live);
     if let (Some(stack), StackAction::Nothing | StackAction::Maybe) = (kept, plan.action)
         && !(desired.settings_equal(stack, same_secrets) && (known || desired.template_equals(look.template())))

@@ -50,6 +50,10 @@ pub(crate) async fn run(session: &Session<'_>, args: &DeployArgs) -> Result<Exit
     let to_recreate = plan.stacks.iter().filter(|it| it.action == StackAction::Recreate);
     options.recreate = to_recreate.filter_map(|it| it.stack_id.clone()).collect();
     options.may_lose = may_lose;
+    // Whoever was asked may have taken long to answer.
+    if session.global.yes || plan.is_empty() {
+        options.unchanged = plan.unchanged();
+    }
     let run = cloud.engine.deploy(&assembly, &selection, options, run_options(&args.running));
     let ended = follow(session, &cloud, &assembly, run).await?;
     if let Some(file) = &args.outputs_file {

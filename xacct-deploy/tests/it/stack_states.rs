@@ -72,6 +72,23 @@ async fn an_unchanged_stack_costs_one_call_from_the_second_time_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_plan_found_unchanged_is_not_looked_at_again() {
+    let stage = Stage::new();
+    stage
+        .double
+        .on("DescribeStacks", [stack("CREATE_COMPLETE").into()])
+        .on("GetTemplate", [Answer::Template(template().to_string())]);
+    stage.deploy(&app(), StackOptions::default()).await;
+    let before = stage.double.called().len();
+    let plan = stage.engine.plan(&app(), &Selection::default()).await.unwrap();
+    let mut options = StackOptions::default();
+    options.unchanged = plan.unchanged();
+    let played = stage.deploy(&app(), options).await;
+    assert!(matches!(played.outcome(), Outcome::Unchanged { .. }));
+    assert_eq!(stage.double.called()[before..], ["GetCallerIdentity", "DescribeStacks App", "GetCallerIdentity"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stack_that_somebody_updated_in_between_is_compared_again() {
     let stage = Stage::new();
     let mut touched = stack("UPDATE_COMPLETE");
