@@ -128,9 +128,10 @@ impl ApiError {
             || self.http_status == Some(403) && self.code.is_none()
     }
 
-    /// Whether the session has ended: new credentials are needed, repeating does not help.
+    /// Whether no call is taken any more, because the session has ended or the clock is wrong: repeating does not help.
     pub fn is_expired(&self) -> bool {
         self.origin == Origin::Credentials
+            || self.is_clock_skew()
             || matches!(self.code(), "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired")
     }
 
