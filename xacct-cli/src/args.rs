@@ -516,8 +516,8 @@ pub(crate) struct Flag {
     pub(crate) from: String,
 }
 
-/// What other settings are made of, or what is of no interest by itself.
-const ELSEWHERE: [&str; 7] = ["output", "config", "account", "profile", "region", "context", "help"];
+/// What is about single settings, or of no interest by itself.
+const ELSEWHERE: [&str; 5] = ["account", "profile", "region", "context", "help"];
 
 /// The flags of every verb, and those of `deploy` that variables give.
 pub(crate) fn flags(command: &Command, matches: &ArgMatches) -> Vec<Flag> {

@@ -131,15 +131,6 @@ impl<'a> Session<'a> {
         self.global.output.clone().or_else(from_cdk).unwrap_or_else(|| PathBuf::from("cdk.out"))
     }
 
-    /// Where the name of that folder came from.
-    pub(crate) fn output_source(&self) -> &'static str {
-        match (&self.global.output, std::env::var_os("CDK_OUTDIR")) {
-            (Some(_), _) => "--output or XACCT_OUTPUT",
-            (None, Some(_)) => "CDK_OUTDIR",
-            (None, None) => "default",
-        }
-    }
-
     /// The assembly on disk. One that was read from there is there already.
     pub(crate) fn write(&self, assembly: Assembly) -> Result<Assembly, Failure> {
         if self.global.assembly.is_some() && self.global.output.is_none() {

@@ -62,13 +62,18 @@ fn tell_settings(session: &Session<'_>) -> Result<(), Failure> {
 fn settings(session: &Session<'_>) -> Vec<(String, String, String)> {
     let config = &session.config;
     let file = config.file.clone().unwrap_or_else(|| "none: the embedded sample".to_owned());
+    let given = |name: &str| {
+        let flag = session.flags.iter().find(|it| it.name == name && it.from != "default");
+        flag.map(|it| it.from.clone())
+    };
     let mut all = vec![
-        ("config".to_owned(), file, "found".to_owned()),
-        ("output".to_owned(), session.output().display().to_string(), session.output_source().to_owned()),
+        ("config".to_owned(), file, given("config").unwrap_or_else(|| "found".to_owned())),
+        ("output".to_owned(), session.output().display().to_string(), given("output").unwrap_or_else(unnamed_output)),
         ("state".to_owned(), state_folder(config).display().to_string(), state_source(config).to_owned()),
         ("region".to_owned(), config.region.value.to_string(), config.region.from.to_string()),
     ];
-    all.extend(session.flags.iter().map(|it| (it.name.clone(), it.value.clone(), it.from.clone())));
+    let others = session.flags.iter().filter(|it| !["config", "output"].contains(&it.name.as_str()));
+    all.extend(others.map(|it| (it.name.clone(), it.value.clone(), it.from.clone())));
     all.extend(ProxyVariable::all().iter().map(|it| (it.name.to_lowercase(), it.shown(), it.name.clone())));
     for (alias, account) in &config.accounts {
         let mut add =
@@ -103,6 +108,11 @@ fn settings(session: &Session<'_>) -> Vec<(String, String, String)> {
         all.push((format!("silence.{}", it.rule), it.reason.clone(), from));
     }
     all
+}
+
+/// Where the name of the folder for the assembly is from, if no flag gives it.
+fn unnamed_output() -> String {
+    if std::env::var_os("CDK_OUTDIR").is_some() { "CDK_OUTDIR".to_owned() } else { "default".to_owned() }
 }
 
 fn state_source(config: &Config) -> &'static str {

@@ -134,11 +134,12 @@ fn later_layers_win_and_doctor_says_which() {
         ("XACCT_REGION", "eu-central-1"),
         ("XACCT_ACCOUNT_PRODUCTION", "333333333333"),
         ("XACCT_YES", "1"),
+        ("XACCT_OUTPUT", "out"),
         ("XACCT_REQUIRE_APPROVAL", "broadening"),
         ("XACCT_LOCAL", "true"),
         ("XACCT_PROGRESS", "events"),
     ];
-    let flags = ["--profile", "tools=b", "--region", "us-east-1", "--progress", "errors"];
+    let flags = ["--profile", "tools=b", "--region", "us-east-1", "--progress", "errors", "--config", "xacct.toml"];
     let said = place.run_with(&variables, &[&["doctor", "--offline", "--json"][..], &flags].concat());
     let setting = |name: &str| {
         let line =
@@ -152,6 +153,8 @@ fn later_layers_win_and_doctor_says_which() {
     assert_eq!(setting("accounts.production.id"), is("333333333333", "XACCT_ACCOUNT_PRODUCTION"));
     assert_eq!(setting("context.case"), is("good", "xacct.toml:8"));
     assert_eq!(setting("silence.x"), is("because", "xacct.toml:10"));
+    assert_eq!(setting("output"), is("out", "XACCT_OUTPUT"));
+    assert_eq!(setting("config"), is("xacct.toml", "--config"));
     assert_eq!(setting("yes"), is("true", "XACCT_YES"));
     assert_eq!(setting("require-approval"), is("broadening", "XACCT_REQUIRE_APPROVAL"));
     assert_eq!(setting("local"), is("true", "XACCT_LOCAL"));
