@@ -475,6 +475,8 @@ pub(crate) struct ImportArgs {
     #[arg(value_name = "PATH:KEY=VALUE[,KEY=VALUE]", required = true, value_parser = identified)]
     pub(crate) resources: Vec<(String, BTreeMap<String, String>)>,
     #[command(flatten)]
+    pub(crate) parameters: Parameters,
+    #[command(flatten)]
     pub(crate) running: Running,
     #[command(flatten)]
     pub(crate) local: Local,

@@ -9,7 +9,8 @@ use xacct_core::Assembly;
 use xacct_deploy::aws::{Access, AwsConnector, Proxy, RoleAccess, Source};
 use xacct_deploy::memory::{LIMITS, World};
 use xacct_deploy::{
-    Engine, FileLock, FileStore, MemoryStore, Pace, Problem as Unreached, ProblemKind, RunError, Selection, StateError,
+    Cause, Engine, FileLock, FileStore, MemoryStore, Pace, Problem as Unreached, ProblemKind, RunError, Selection,
+    StateError,
 };
 
 use crate::args::Local;
@@ -18,7 +19,7 @@ use crate::exit::Exit;
 use crate::failed::wrap;
 use crate::problem::{Failure, Problem, io_reason};
 use crate::proxy::ProxyVariable;
-use crate::session::{Session, quoted};
+use crate::session::{Session, quoted, same_command};
 use crate::terminal::Terminal;
 
 /// Where this program keeps what it remembers.
@@ -291,8 +292,13 @@ pub(crate) fn refused(error: &RunError, session: &Session<'_>) -> Failure {
         RunError::Preflight(problems) => {
             let is_credentials =
                 |kind| matches!(kind, ProblemKind::Credentials | ProblemKind::Clock | ProblemKind::WrongAccount);
-            let exit =
-                if problems.iter().any(|it| is_credentials(it.kind)) { Exit::Credentials } else { Exit::DeployFailed };
+            let exit = if problems.iter().any(|it| is_credentials(it.kind)) {
+                Exit::Credentials
+            } else if problems.iter().all(|it| it.kind == ProblemKind::MissingInput) {
+                Exit::Usage
+            } else {
+                Exit::DeployFailed
+            };
             let problems = problems.iter().map(|it| standing_in_the_way(it, session)).collect();
             Failure { exit, problems }
         }
@@ -301,6 +307,15 @@ pub(crate) fn refused(error: &RunError, session: &Session<'_>) -> Failure {
         RunError::Cycle(_) => Failure { exit: Exit::Rules, ..Failure::internal(error) },
         _ => Failure::internal(error),
     }
+}
+
+/// A parameter without a value: what is known before anything is written needs no place in a stack that failed.
+fn missing_value(cause: &Cause) -> Problem {
+    let stack = cause.path.as_deref().unwrap_or_default();
+    let parameter = cause.logical_id.as_deref().unwrap_or_default();
+    let value = quoted(&format!("{stack}:{parameter}=VALUE"));
+    let found = Problem::error(cause.message.clone()).code("missing-input").note(NOTHING_WRITTEN);
+    found.help(format!("run `{} --parameters {value}`, or give it a default in the program", same_command()))
 }
 
 fn standing_in_the_way(problem: &Unreached, session: &Session<'_>) -> Problem {
@@ -315,6 +330,7 @@ fn standing_in_the_way(problem: &Unreached, session: &Session<'_>) -> Problem {
         ProblemKind::WrongAccount => ("wrong-account", format!("the credentials for {name} are for another account")),
         ProblemKind::Unreachable => ("unavailable", format!("AWS does not answer for {name}")),
         ProblemKind::NotBootstrapped => ("not-bootstrapped", format!("{name} is not bootstrapped")),
+        ProblemKind::MissingInput => return missing_value(&problem.cause),
         ProblemKind::Other => ("preflight", format!("{name} cannot be deployed to")),
     };
     let mut found = Problem::error(message).code(code).note(problem.cause.message.clone());

@@ -37,6 +37,10 @@ pub(crate) fn define(
             let safe = Stack::new(app, "Safe", config.environment("tools")?, StackProps::new());
             resource(&safe, "Queue", "AWS::SQS::Queue", json!({}));
         }
+        "open" => {
+            CfnParameter::new(production, "Size", CfnParameterProps::new());
+            resource(production, "Topic", "AWS::SNS::Topic", json!({"DisplayName": {"Ref": "Size"}}));
+        }
         "linked" => {
             let name: String = config.context_or("queue", "one".to_owned())?;
             node(tools, "Queue").override_property("QueueName", json!(name));

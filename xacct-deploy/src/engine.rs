@@ -14,11 +14,12 @@ use crate::bootstrap::{self, BootstrapOptions};
 use crate::cause::{Cause, CauseKind};
 use crate::cloudformation::{ApiError, Clients, Connector, Environment};
 use crate::deploy::{self, Inputs, StackOptions};
-use crate::desired::{INLINE_LIMIT, InputValues, Source, StackVersion, hex, secret_outputs};
+use crate::desired::{InputValues, Source, StackVersion, hex, secret_outputs};
 use crate::destroy::{self, DestroyOptions};
 use crate::error::Retry;
 use crate::event::{EVENT_VERSION, Event, StackInfo};
 use crate::operate::{self, RollbackOptions};
+use crate::preflight;
 use crate::redact::{MASK, Secrets};
 use crate::report::{Outcome, Summary};
 use crate::retry::{CallCounts, RetryPolicy};
@@ -120,6 +121,8 @@ pub enum ProblemKind {
     Unreachable,
     /// There is no asset bucket.
     NotBootstrapped,
+    /// A parameter has no value: the cause names it, as its logical id.
+    MissingInput,
     /// Something else.
     Other,
 }
@@ -320,7 +323,7 @@ impl Job {
             outputs: Mutex::default(),
         };
         if let Verb::Deploy(_) = self.verb {
-            self.check_buckets(&shared, &stacks).await?;
+            preflight::check(&shared.clients, &|subject: &str| shared.caller(subject), &stacks).await?;
         }
         let outcomes = Mutex::new(BTreeMap::new());
         let limits = Limits {
@@ -354,55 +357,12 @@ impl Job {
         Ok(summary)
     }
 
-    /// The environments that the run touches: of its stacks, of their assets, and of the stacks whose outputs they take.
+    /// The environments that the run touches.
     fn environments(&self, stacks: &[&StackArtifact]) -> BTreeSet<Environment> {
-        let mut found = BTreeSet::new();
-        for stack in stacks {
-            found.insert(Environment::from(&stack.environment));
-            if let Verb::Deploy(_) = self.verb {
-                found.extend(stack.assets.iter().map(|it| Environment::from(&it.environment)));
-                for input in &stack.inputs {
-                    let producer = self.assembly.stacks.iter().find(|it| it.id == input.from_stack);
-                    found.extend(producer.map(|it| Environment::from(&it.environment)));
-                }
-            }
+        match self.verb {
+            Verb::Deploy(_) => preflight::environments_of_deployment(&self.assembly, stacks),
+            _ => stacks.iter().map(|it| Environment::from(&it.environment)).collect(),
         }
-        found
-    }
-
-    /// Every bucket that something will be uploaded to must be there.
-    async fn check_buckets(&self, shared: &Shared, stacks: &[&StackArtifact]) -> Result<(), RunError> {
-        let mut buckets = BTreeSet::new();
-        for stack in stacks {
-            let environment = Environment::from(&stack.environment);
-            if stack.template_text().len() > INLINE_LIMIT {
-                let bucket = asset::bucket_of(stack);
-                buckets.insert((environment, bucket));
-            }
-            for asset in &stack.assets {
-                buckets.insert((Environment::from(&asset.environment), asset.bucket.clone()));
-            }
-        }
-        let checks = buckets.iter().map(|(environment, bucket)| async move {
-            let clients = &shared.clients[environment];
-            let caller = shared.caller(&environment.to_string());
-            let exists = caller.call("HeadBucket", || clients.objects.bucket_exists(bucket)).await;
-            let cause = match exists {
-                Ok(true) => return None,
-                Ok(false) => {
-                    Cause::new(CauseKind::Asset, format!("the asset bucket `{bucket}` of {environment} does not exist"))
-                        .with_help("run `bootstrap` for this account and region")
-                }
-                Err(error) => Cause::from(&error),
-            };
-            let kind = match cause.kind {
-                CauseKind::Asset => ProblemKind::NotBootstrapped,
-                _ => ProblemKind::Other,
-            };
-            Some(Problem { environment: environment.clone(), kind, cause })
-        });
-        let problems: Vec<Problem> = join_all(checks).await.into_iter().flatten().collect();
-        if problems.is_empty() { Ok(()) } else { Err(RunError::Preflight(problems)) }
     }
 
     async fn upload(&self, shared: &Shared, asset: &FileAsset) -> bool {

@@ -8,7 +8,7 @@ use xacct_deploy::{BootstrapOptions, ExecutionPolicy};
 
 use crate::approval::{Question, agree};
 use crate::args::BootstrapArgs;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, NOTHING_WRITTEN, answer};
 use crate::exit::Exit;
 use crate::follow::follow;
 use crate::problem::{Failure, Problem};
@@ -23,9 +23,11 @@ pub(crate) async fn run(session: &Session<'_>, args: &BootstrapArgs) -> Result<E
     for (environment, needs) in &needs {
         tell(session, environment, needs, &options);
     }
+    let cloud = Cloud::before_bootstrap(session, &args.local)?;
+    let environments = needs.keys().map(xacct_deploy::Environment::from).collect();
+    answer(session, NOTHING_WRITTEN, cloud.engine.check_credentials(&environments)).await?;
     let text = format!("Bootstrap {}?", count(needs.len(), "environment"));
     agree(session, &Question { text: &text, details: &[], instead: "--yes" }).await?;
-    let cloud = Cloud::before_bootstrap(session, &args.local)?;
     let run = cloud.engine.bootstrap(&assembly, options, run_options(&args.running));
     let ended = follow(session, &cloud, &Assembly::default(), run).await?;
     Ok(conclude(session, &ended, &cloud, false))

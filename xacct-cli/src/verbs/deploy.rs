@@ -1,6 +1,7 @@
 //! `deploy`: synthesize, plan, ask, deploy, tell.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
 use std::path::Path;
 
 use xacct_core::Assembly;
@@ -22,6 +23,7 @@ use crate::verbs::count;
 use crate::view::duration;
 
 pub(crate) async fn run(session: &Session<'_>, args: &DeployArgs) -> Result<Exit, Failure> {
+    args.outputs_file.as_deref().map_or(Ok(()), ensure_writable)?;
     let assembly = session.assembly()?;
     let selection = selection(&assembly, &args.stacks, args.exclusively)?;
     let mut assembly = session.write(assembly)?;
@@ -29,6 +31,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &DeployArgs) -> Result<Exit
     let cloud = Cloud::new(session, &args.local)?;
     cloud.tell_limits(&session.terminal);
     before_deployment(session, &assembly)?;
+    answer(session, NOTHING_WRITTEN, cloud.engine.preflight(&assembly, &selection)).await?;
     let mut plan = answer(session, NOTHING_WRITTEN, cloud.engine.plan(&assembly, &selection)).await?;
     if args.revert_drift {
         plan.add_drift(answer(session, NOTHING_WRITTEN, cloud.engine.drift(&assembly, &selection)).await?);
@@ -161,6 +164,21 @@ fn tell_outputs(session: &Session<'_>, ended: &Ended) {
             session.terminal.say(&format!("  {}.{} = {}", info.stack_name, it.key, it.value));
         }
     }
+}
+
+/// Finds out before anything is deployed whether the outputs can be written afterwards. Leaves no file behind.
+fn ensure_writable(file: &Path) -> Result<(), Failure> {
+    let is_new = !file.exists();
+    OpenOptions::new().append(true).create(true).open(file).map_err(|error| {
+        let message = format!("the outputs cannot be written to `{}`", file.display());
+        let problem = Problem::error(message).note(io_reason(&error)).note(NOTHING_WRITTEN);
+        Failure::new(Exit::Usage, problem.help("name a file in a folder that is there with --outputs-file"))
+    })?;
+    if is_new {
+        // An empty file would say that there are no outputs. Where it cannot be removed, it is soon written.
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(())
 }
 
 /// The outputs of all stacks, by stack and name.

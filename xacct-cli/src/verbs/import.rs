@@ -6,16 +6,18 @@ use xacct_deploy::cloudformation::ResourceToImport;
 
 use crate::approval::{Question, agree};
 use crate::args::{IfBusy, ImportArgs, Stacks};
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, NOTHING_WRITTEN, answer};
 use crate::exit::Exit;
 use crate::follow::follow;
+use crate::parameters;
 use crate::problem::{Failure, Problem};
 use crate::session::Session;
 use crate::verbs::count;
 use crate::verbs::deploy::{conclude, run_options, selection};
 
 pub(crate) async fn run(session: &Session<'_>, args: &ImportArgs) -> Result<Exit, Failure> {
-    let assembly = session.assembly()?;
+    let mut assembly = session.assembly()?;
+    parameters::fill(session, &mut assembly, &args.parameters)?;
     let chosen = Stacks { patterns: vec![args.stack.clone()] };
     let selected = selection(&assembly, &chosen, true)?;
     let ids = selected.stacks.clone().unwrap_or_default();
@@ -36,13 +38,14 @@ pub(crate) async fn run(session: &Session<'_>, args: &ImportArgs) -> Result<Exit
     for it in &resources {
         session.terminal.say(&format!("  {} {} {:?}", it.resource_type, it.logical_id, it.identifier));
     }
+    let cloud = Cloud::new(session, &args.local)?;
+    answer(session, NOTHING_WRITTEN, cloud.engine.preflight(&assembly, &selected)).await?;
     let text = format!("Import {} into {}?", count(resources.len(), "resource"), stack.display_name);
     agree(session, &Question { text: &text, details: &[], instead: "--yes" }).await?;
     let mut options = StackOptions::default();
     options.import.insert(stack.id.clone(), resources);
     options.refuse_busy = args.running.if_busy == IfBusy::Stop;
     let assembly = session.write(assembly.clone())?;
-    let cloud = Cloud::new(session, &args.local)?;
     let run = cloud.engine.deploy(&assembly, &selected, options, run_options(&args.running));
     let ended = follow(session, &cloud, &assembly, run).await?;
     Ok(conclude(session, &ended, &cloud, false))

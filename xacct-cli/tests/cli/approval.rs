@@ -130,3 +130,111 @@ fn never_to_ask_is_no_consent_to_a_loss() {
     let never = [LOCAL, &["--require-approval", "never", "-c", "case=log-renamed"]].concat();
     place.run(&never).refuses(64, &["1 resource would lose data: Tools/Log"]);
 }
+
+#[test]
+fn a_value_that_is_missing_in_a_later_wave_is_told_before_the_first() {
+    let place = Place::new();
+    let missing = "parameter `Size` of `Production` has neither a value nor a default";
+    let told = ["missing-input", missing, "--parameters Production:Size=VALUE", "nothing was written"];
+    for yes in [&["deploy", "--yes"][..], &["deploy"]] {
+        local(&place, yes, &["case=open"]).refuses(64, &told);
+    }
+    assert!(local(&place, &["status"], &["case=open"]).out.lines().all(|it| it.contains("not deployed")));
+    local(&place, &["deploy", "--yes", "--parameters", "Size=3"], &["case=open"]).refuses(0, &["2 created"]);
+    // It is there now.
+    local(&place, &["deploy", "--yes"], &["case=open"]).refuses(0, &["no changes"]);
+}
+
+#[test]
+fn nobody_is_asked_for_what_cannot_be_done() {
+    let place = Place::new();
+    let elsewhere = json!({"wrong_account": ["111111111111", "333333333333"]});
+    let import = ["import", "Tools", "Tools/Data:LogGroupName=/our/data"];
+    for verb in [&["deploy"][..], &["rollback"], &["destroy"], &["bootstrap"], &import] {
+        let said = play(&place, &elsewhere, verb, "case=group");
+        said.refuses(5, &["the credentials for tools (111111111111/eu-west-1) are for another account"]);
+        assert!(!said.err.contains("cannot ask"), "{}", said.err);
+    }
+    let said = play(&Place::new(), &json!({"bootstrapped": false}), &["deploy"], "case=asset");
+    said.refuses(3, &["is not bootstrapped"]);
+    assert!(!said.err.contains("cannot ask"), "{}", said.err);
+}
+
+#[test]
+fn an_import_takes_parameters() {
+    let place = Place::new();
+    let args = ["import", "--yes", "Production", "Production/Queue:QueueUrl=x"];
+    local(&place, &args, &["case=open"]).refuses(64, &["--parameters Production:Size=VALUE"]);
+    let said = local(&place, &[&args[..], &["--parameters", "Sise=3"]].concat(), &["case=open"]);
+    said.refuses(64, &["a parameter `Sise`", "did you mean `Size`?"]);
+}
+
+#[test]
+fn a_file_for_outputs_that_cannot_be_written_is_found_before() {
+    let place = Place::new();
+    let said = local(&place, &["deploy", "--yes", "--outputs-file", "nowhere/outputs.json"], &[]);
+    said.refuses(64, &["the outputs cannot be written to `nowhere/outputs.json`", "nothing was written"]);
+    assert!(local(&place, &["status"], &[]).out.lines().all(|it| it.contains("not deployed")));
+    // A deployment that does not come to its end leaves no empty file.
+    local(&place, &["deploy", "--outputs-file", "outputs.json"], &[]).refuses(64, &["cannot ask"]);
+    assert!(!place.has("outputs.json"));
+}
+
+#[test]
+fn a_destroy_says_what_is_lost_and_what_stays() {
+    let place = Place::new();
+    local(&place, &["deploy", "--yes"], &["case=group"]).refuses(0, &[]);
+    // What is built on it goes too.
+    let said = local(&place, &["destroy", "Tools"], &["case=group"]);
+    said.refuses(
+        64,
+        &[
+            "Production 222222222222/eu-west-1 1 resource",
+            "Tools 111111111111/eu-west-1 1 resource",
+            "⚠ Tools/Queue (AWS::SQS::Queue): its data is lost",
+            "Tools/Data (AWS::Logs::LogGroup) is kept",
+            "Delete 2 stacks, and the data of 2 resources?",
+        ],
+    );
+    let place = Place::new();
+    local(&place, &["deploy", "--yes", "Safe"], &["case=protected"]).refuses(0, &[]);
+    local(&place, &["destroy", "Safe"], &["case=protected"]).refuses(64, &["protected: it stays"]);
+}
+
+#[test]
+fn a_rollback_says_what_goes() {
+    let place = Place::new();
+    let fails =
+        json!({"resources": [{"stack": "Tools", "logical_id": "More", "action": "create", "reason": "bad luck"}]});
+    let failed = play(&place, &fails, &["deploy", "--yes", "--no-rollback", "Tools"], "case=delay");
+    failed.refuses(3, &["bad luck", "CREATE_FAILED"]);
+    let said = play(&place, &json!({}), &["rollback", "Tools"], "case=delay");
+    said.refuses(
+        64,
+        &[
+            "Tools 111111111111/eu-west-1 CREATE_FAILED: there is nothing to go back to: it is deleted with 2 resources",
+            "⚠ Tools/Jobs (AWS::SQS::Queue): its data is lost",
+            "Roll back 1 stack?",
+        ],
+    );
+    // What else gets it out of there is told as a command.
+    play(&place, &json!({}), &["deploy", "--yes", "Tools"], "case=delay").refuses(
+        3,
+        &["error[paused]", "testapp rollback Tools", "testapp deploy --yes Tools -c case=delay --no-rollback"],
+    );
+}
+
+#[test]
+fn a_dry_run_of_a_failed_creation_is_no_failure() {
+    let place = Place::new();
+    let fails =
+        json!({"resources": [{"stack": "Tools", "logical_id": "Queue", "action": "create", "reason": "bad luck"}]});
+    play(&place, &fails, &["deploy", "--yes", "Tools"], "case=good").refuses(3, &["bad luck"]);
+    play(&place, &json!({}), &["deploy", "--dry-run", "Tools"], "case=good").refuses(
+        0,
+        &[
+            "its first creation failed (ROLLBACK_COMPLETE): it is deleted and created again",
+            "not known yet: `Tools` is ROLLBACK_COMPLETE: it has to be deleted and created again",
+        ],
+    );
+}

@@ -81,7 +81,7 @@ fn without_a_terminal_nothing_is_asked() {
     place.run(&["deploy", "--local"]).refuses(64, &["cannot ask without a terminal", "--yes"]);
     assert!(place.run(&["status", "--local"]).out.contains("not deployed"));
     place.run(&["deploy", "--local", "--require-approval", "never"]).refuses(0, &["2 created"]);
-    place.run(&["destroy", "--local"]).refuses(64, &["Delete 2 stacks?", "--yes"]);
+    place.run(&["destroy", "--local"]).refuses(64, &["Delete 2 stacks, and the data of 2 resources?", "--yes"]);
     let gone = place.run(&["destroy", "--local", "--yes"]);
     gone.refuses(0, &["2 deleted"]);
     assert!(gone.err.find("Production  ✓ deleted").unwrap() < gone.err.find("Tools       ✓ deleted").unwrap());

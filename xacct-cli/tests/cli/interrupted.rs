@@ -62,8 +62,8 @@ fn while_it_plans_every_signal_ends_it_and_nothing_is_written() {
 #[test]
 fn while_it_checks_accounts_every_signal_ends_it_and_nothing_is_written() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        // The plan has asked both accounts before.
-        let place = place_where("GetCallerIdentity", None, 3, FOREVER);
+        // The checks before the plan, and the plan, have asked both accounts before.
+        let place = place_where("GetCallerIdentity", None, 5, FOREVER);
         let mut running = Running::start(&place, SLOW);
         running.hears("wave 2");
         running.send(signal);

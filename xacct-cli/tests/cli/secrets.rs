@@ -223,7 +223,8 @@ fn parameters_that_are_wrong_are_told_before_anything_is_written() {
     let place = Place::new();
     place.script(&json!({}));
     let run = |args: &[&str]| place.run_with(&[("DB_PASSWORD", MARKER)], &[args, &CASE].concat());
-    run(&["deploy", "--yes"]).refuses(3, &["parameter `Password` has neither a value nor a default", "--parameters"]);
+    run(&["deploy", "--yes"])
+        .refuses(64, &["parameter `Password` of `Tools` has neither a value nor a default", "--parameters"]);
     for (flag, given, texts) in [
         ("--parameters", "Tool:Password=x", &["there is no stack `Tool`", "did you mean `Tools`?"][..]),
         (

@@ -101,7 +101,10 @@ fn what_stands_still_is_rolled_back() {
     // Without --no-rollback, nobody decides for the user what becomes of it.
     let again = ["deploy", "--yes", "-c", "case=delay", "-c", "delay=2"];
     play(&place, &json!({}), &again).refuses(3, &["error[paused]: Tools failed", "testapp rollback Tools"]);
-    place.run(&["rollback", "Tools", "-c", "case=delay"]).refuses(64, &["Roll back what stands still", "--yes"]);
+    place.run(&["rollback", "Tools", "-c", "case=delay"]).refuses(
+        64,
+        &["Tools 111111111111/eu-west-1 UPDATE_FAILED: back to its last good state", "Roll back 1 stack?", "--yes"],
+    );
     place
         .run(&["rollback", "--yes", "Tools", "-c", "case=delay"])
         .refuses(0, &["rolled back: UPDATE_ROLLBACK_COMPLETE", "1 rolled back"]);

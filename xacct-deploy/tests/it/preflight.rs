@@ -96,12 +96,15 @@ async fn an_asset_that_is_there_is_not_sent_and_one_that_cannot_be_read_holds_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_parameter_without_a_value_is_told_before_a_change_set_is_made() {
+async fn a_parameter_without_a_value_is_told_before_anything_is_written() {
     let stage = Stage::new();
     stage.double.on("DescribeStacks", [absent()]);
     let open = app_with(|it| it.template["Parameters"] = json!({"Size": {"Type": "String"}}));
     let played = stage.deploy(&open, StackOptions::default()).await;
-    assert_eq!(played.causes()[0].kind, CauseKind::MissingInput);
+    assert_eq!(problems(&played)[0].kind, ProblemKind::MissingInput);
+    assert_eq!(problems(&played)[0].cause.logical_id.as_deref(), Some("Size"));
+    let asked = stage.engine.preflight(&open, &Selection::default()).await;
+    assert!(matches!(asked, Err(RunError::Preflight(found)) if found == problems(&played)));
     assert_eq!(stage.double.count("CreateChangeSet"), 0);
 }
 
