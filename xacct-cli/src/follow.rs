@@ -104,8 +104,11 @@ async fn see(session: &Session<'_>, cloud: &Cloud, run: Started, manner: Manner)
     let handle = run.handle();
     let mut run = std::pin::pin!(run);
     let mut interrupts = session.interrupts.lock().await;
-    let mut view =
-        if manner == Manner::Glance { View::of_the_past(&session.terminal) } else { View::new(&session.terminal) };
+    let mut view = match manner {
+        Manner::Glance => View::of_the_past(&session.terminal),
+        Manner::Work if cloud.is_local() => View::new(&session.terminal).of_a_rehearsal(),
+        Manner::Work | Manner::Watch => View::new(&session.terminal),
+    };
     let mut seen = Seen::default();
     let mut wishes: Option<mpsc::UnboundedReceiver<Wish>> = None;
     let mut interrupted = false;

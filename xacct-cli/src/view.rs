@@ -25,6 +25,8 @@ pub(crate) struct View<'a> {
     progress: Progress,
     how: How,
     silence: Silence,
+    /// Whether what the service tells is stamped with the time here, because the service's is not that of this world.
+    stamps_here: bool,
 }
 
 enum How {
@@ -42,7 +44,7 @@ impl<'a> View<'a> {
             ProgressHow::Errors => How::Nothing,
             ProgressHow::Auto | ProgressHow::Events => How::Lines,
         };
-        Self { terminal, progress: Progress::default(), how, silence: Silence::default() }
+        Self { terminal, progress: Progress::default(), how, silence: Silence::default(), stamps_here: false }
     }
 
     /// Of what has happened already: there is nothing to redraw, so each event gets its line.
@@ -52,6 +54,12 @@ impl<'a> View<'a> {
             view.how = How::Lines;
         }
         view
+    }
+
+    /// Of a rehearsal, whose clock goes faster than ours: its lines are stamped with the time here, in order with the others.
+    pub(crate) fn of_a_rehearsal(mut self) -> Self {
+        self.stamps_here = true;
+        self
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
@@ -71,7 +79,7 @@ impl<'a> View<'a> {
             How::Lines => {
                 if let Some(line) = line {
                     let time = match event {
-                        Event::Resource { event, .. } => event.timestamp,
+                        Event::Resource { event, .. } if !self.stamps_here => event.timestamp,
                         _ => now(),
                     };
                     self.terminal.err_line(&format!("{} {line}", self.terminal.err.dim(&time.to_seconds())));
