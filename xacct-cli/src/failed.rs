@@ -279,7 +279,9 @@ fn state(ended: &Ended, failed: &str, status: Option<&str>) -> String {
     for info in &ended.stacks {
         let name = &info.display_name;
         if info.id == failed {
-            parts.insert(0, format!("{name} {}", status.unwrap_or("as before")));
+            // Without a status, what was started is not known to have ended.
+            let unknown = if ended.stack_ids.contains_key(failed) { "in an unknown state" } else { "as before" };
+            parts.insert(0, format!("{name} {}", status.unwrap_or(unknown)));
             continue;
         }
         match ended.summary.stacks.get(&info.id) {

@@ -166,9 +166,14 @@ fn tell_outputs(session: &Session<'_>, ended: &Ended) {
     }
 }
 
-/// Finds out before anything is deployed whether the outputs can be written afterwards. Leaves no file behind.
+/// Finds out before anything is deployed whether the outputs can be written afterwards. Leaves no file behind. A pipe is not tried: whoever
+/// reads it would take the attempt for the end.
 fn ensure_writable(file: &Path) -> Result<(), Failure> {
-    let is_new = !file.exists();
+    if std::fs::metadata(file).is_ok_and(|it| !it.is_file() && !it.is_dir()) {
+        return Ok(());
+    }
+    // A link to a file that is not there yet is there itself, and stays.
+    let is_new = std::fs::symlink_metadata(file).is_err();
     OpenOptions::new().append(true).create(true).open(file).map_err(|error| {
         let message = format!("the outputs cannot be written to `{}`", file.display());
         let problem = Problem::error(message).note(io_reason(&error)).note(NOTHING_WRITTEN);

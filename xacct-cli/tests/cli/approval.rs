@@ -178,6 +178,11 @@ fn a_file_for_outputs_that_cannot_be_written_is_found_before() {
     // A deployment that does not come to its end leaves no empty file.
     local(&place, &["deploy", "--outputs-file", "outputs.json"], &[]).refuses(64, &["cannot ask"]);
     assert!(!place.has("outputs.json"));
+    // A pipe gets all of it.
+    let said = local(&place, &["deploy", "--yes", "--outputs-file", "/dev/stdout"], &[]);
+    said.refuses(0, &[]);
+    let outputs: Json = serde_json::from_str(&said.out).unwrap();
+    assert!(outputs["Tools"].is_object(), "{}", said.out);
 }
 
 #[test]

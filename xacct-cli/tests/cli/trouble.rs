@@ -201,6 +201,24 @@ fn credentials_that_expire_in_the_middle() {
 }
 
 #[test]
+fn a_stack_that_cannot_be_looked_at_any_more_is_not_told_to_be_as_before() {
+    let place = Place::new();
+    let expired =
+        |operation: &str, nth: u32| json!({"operation": operation, "stack": "Tools", "nth": nth, "fault": "expired"});
+    // The plan and the deployment have looked at it before.
+    let script = json!({"calls": [expired("DescribeStackEvents", 1), expired("DescribeStacks", 3)]});
+    let said = play(&place, script, "slow", DEPLOY);
+    check(
+        &said,
+        3,
+        "error[credentials]: Tools failed",
+        "The security token included in the request is expired",
+        &[("cause", "goes on in AWS"), ("state", "Tools in an unknown state")],
+    );
+    play(&place, json!({}), "slow", DEPLOY).refuses(0, &["taken up again", "Tools ✓ created"]);
+}
+
+#[test]
 fn access_that_is_denied() {
     let message =
         "User: arn:aws:iam::111111111111:user/me is not authorized to perform: cloudformation:CreateChangeSet";
